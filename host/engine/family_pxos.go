@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/pxos/pxos/abi"
+)
+
+// pxosFamily implements the pxos rows of the table: see abi/ABI.md for what each
+// does. Bodies are short because pointers, text and capabilities were checked
+// before.
+func pxosFamily() Family {
+	return Family{Module: "pxos", Funcs: map[string]Func{
+		"abi_version":  func(c *Call) abi.Code { c.SetU32(0, abi.Major<<16|abi.Minor); return abi.CodeOK },
+		"program_name": func(c *Call) abi.Code { return c.Put(0, []byte(c.Run.cfg.Program)) },
+		"arguments":    func(c *Call) abi.Code { return c.Put(0, c.Run.args()) },
+		"result":       pxosResult,
+		"fail":         pxosFail,
+		"log":          pxosLog,
+		"random":       pxosRandom,
+		"clock":        pxosClock,
+		"capabilities": func(c *Call) abi.Code { return c.Put(0, c.Run.grantedJSON()) },
+		"archive_list": pxosArchiveList,
+		"archive_stat": pxosArchiveStat,
+		"archive_read": pxosArchiveRead,
+	}}
+}
+
+func pxosResult(c *Call) abi.Code {
+	data := c.Bytes(0)
+	if len(data) > abi.MaxResult || int64(len(data))+c.Run.logBytes > c.Run.limits.Log {
+		return abi.CodeLimit
+	}
+	if !json.Valid(data) {
+		return abi.CodeInvalid
+	}
+	c.Run.result = append(json.RawMessage(nil), data...)
+	return abi.CodeOK
+}
+
+func pxosFail(c *Call) abi.Code {
+	kind, msg := c.Bytes(0), c.Bytes(1)
+	if len(kind)+len(msg) > abi.MaxErrorText {
+		return abi.CodeLimit
+	}
+	if len(kind) == 0 || len(kind) > 64 || strings.Trim(string(kind), "abcdefghijklmnopqrstuvwxyz0123456789_.") != "" {
+		return abi.CodeInvalid
+	}
+	c.Run.failure = &programError{kind: string(kind), msg: string(msg)}
+	return abi.CodeOK
+}
+
+var levelNames = [...]string{abi.LevelDebug: "debug", abi.LevelInfo: "info", abi.LevelWarn: "warn", abi.LevelError: "error"}
+
+func pxosLog(c *Call) abi.Code {
+	level := c.U32(0)
+	if level >= uint32(len(levelNames)) {
+		return abi.CodeInvalid
+	}
+	msg := c.Bytes(1)
+	if len(msg) > abi.MaxLogLine {
+		msg = msg[:abi.MaxLogLine]
+	}
+	return c.Run.log(levelNames[level], string(msg))
+}
+
+func pxosRandom(c *Call) abi.Code {
+	if _, err := io.ReadFull(c.Run.random, c.Bytes(0)); err != nil {
+		return abi.CodeIO
+	}
+	return abi.CodeOK
+}
+
+func pxosClock(c *Call) abi.Code {
+	var t int64
+	switch c.U32(0) {
+	case abi.ClockReal:
+		t = c.Run.clock.real()
+	case abi.ClockMonotonic:
+		t = c.Run.clock.monotonic()
+	default:
+		return abi.CodeInvalid
+	}
+	c.SetU64(1, uint64(t))
+	c.SetU64(2, abi.ClockResolution)
+	return abi.CodeOK
+}
+
+func pxosArchiveList(c *Call) abi.Code {
+	a := c.Run.cfg.Archive
+	if a == nil {
+		return c.Put(1, nil)
+	}
+	prefix := c.Text(0)
+	var sb strings.Builder
+	for _, path := range a.Paths() {
+		if strings.HasPrefix(path, prefix) {
+			sb.WriteString(path)
+			sb.WriteByte(0)
+		}
+	}
+	return c.Put(1, []byte(sb.String()))
+}
+
+func pxosArchiveStat(c *Call) abi.Code {
+	a := c.Run.cfg.Archive
+	if a == nil {
+		return abi.CodeNotFound
+	}
+	size, digest, ok := a.Stat(c.Text(0))
+	if !ok {
+		return abi.CodeNotFound
+	}
+	c.SetU64(1, uint64(size))
+	c.SetDigest(2, digest)
+	return abi.CodeOK
+}
+
+func pxosArchiveRead(c *Call) abi.Code {
+	a := c.Run.cfg.Archive
+	if a == nil {
+		return abi.CodeNotFound
+	}
+	path, off := c.Text(0), c.U64(1)
+	size, _, ok := a.Stat(path)
+	if !ok {
+		return abi.CodeNotFound
+	}
+	if off >= uint64(size) {
+		c.SetPart(2, 0)
+		return abi.CodeOK
+	}
+	dst := c.Bytes(2)
+	dst = dst[:min(uint64(len(dst)), uint64(size)-off)]
+	n, err := a.ReadAt(path, dst, int64(off))
+	switch {
+	case err == nil || n == len(dst) && errors.Is(err, io.EOF):
+		c.SetPart(2, n)
+		return abi.CodeOK
+	case errors.Is(err, errors.ErrUnsupported):
+		return abi.CodeUnsupported
+	case errors.Is(err, fs.ErrNotExist):
+		return abi.CodeNotFound
+	}
+	return abi.CodeCorrupt
+}
