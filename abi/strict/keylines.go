@@ -1,4 +1,4 @@
-package abi
+package strict
 
 import (
 	"strconv"
@@ -6,17 +6,20 @@ import (
 )
 
 // keyLines maps the dotted path of every key and table of a TOML document to the
-// line it is written on. The TOML library reports positions only for syntax errors,
-// so this looks at documents that it has accepted, and needs to follow only as much
-// of the grammar as finds keys: headers, keys before '=', and values that span
-// lines. Elements of an array of tables have their index as a path component, and a
-// component that has a dot or a space in it is quoted.
-func keyLines(src string) map[string]int {
+// line it is written on. The TOML library reports positions only for syntax errors.
+// This follows only as much of the grammar as finds keys: headers, keys before '=',
+// and values that span lines; what it returns means something only for documents
+// that the library accepts. Elements of an array of tables have their index as a
+// path component, and components are written as component writes them.
+//
+// deep is the first line on which a key or a value nests deeper than maxDepth, or
+// 0. The library recurses without a bound, so it must not see such a document.
+func keyLines(src string) (lines map[string]int, deep int) {
 	s := &keyScanner{src: src, line: 1, lines: map[string]int{}, count: map[string]int{}}
-	for s.pos < len(s.src) {
+	for s.pos < len(s.src) && s.deep == 0 {
 		s.statement()
 	}
-	return s.lines
+	return s.lines, s.deep
 }
 
 type keyScanner struct {
@@ -26,6 +29,8 @@ type keyScanner struct {
 	prefix []string
 	lines  map[string]int
 	count  map[string]int // array of tables: elements so far
+	level  int            // nesting of the value at pos
+	deep   int            // first line that nests too deep
 }
 
 func (s *keyScanner) peek() byte {
@@ -120,6 +125,10 @@ func (s *keyScanner) key() []string {
 			}
 			parts = append(parts, s.src[start:s.pos])
 		}
+		if len(parts) > maxDepth {
+			s.tooDeep()
+			return parts
+		}
 		s.skipSpace()
 		if s.peek() != '.' {
 			return parts
@@ -157,6 +166,10 @@ func (s *keyScanner) quoted() string {
 
 // value skips one value and records the keys of inline tables in it.
 func (s *keyScanner) value(path []string) {
+	if s.level++; s.level > maxDepth {
+		s.tooDeep()
+	}
+	defer func() { s.level-- }()
 	s.skipSpace()
 	switch s.peek() {
 	case '"', '\'':
@@ -219,9 +232,21 @@ func (s *keyScanner) skipBlank() {
 	}
 }
 
+// tooDeep notes the line and ends the scan.
+func (s *keyScanner) tooDeep() {
+	if s.deep == 0 {
+		s.deep = s.line
+	}
+	s.pos = len(s.src)
+}
+
+// record notes the line of path and of the tables that it creates on its way.
 func (s *keyScanner) record(path []string) {
-	name := join(path)
-	if _, ok := s.lines[name]; !ok {
+	for n := len(path); n > 0; n-- {
+		name := join(path[:n])
+		if _, ok := s.lines[name]; ok {
+			return
+		}
 		s.lines[name] = s.line
 	}
 }
@@ -229,10 +254,16 @@ func (s *keyScanner) record(path []string) {
 func join(path []string) string {
 	quoted := make([]string, len(path))
 	for i, p := range path {
-		if strings.ContainsAny(p, ". ") {
-			p = strconv.Quote(p)
-		}
-		quoted[i] = p
+		quoted[i] = component(p)
 	}
 	return strings.Join(quoted, ".")
+}
+
+// component writes one part of a path, quoted when it has anything in it that
+// would be mistaken for the path's own syntax or must not reach a terminal.
+func component(p string) string {
+	if strings.ContainsFunc(p, func(r rune) bool { return r == '.' || !strconv.IsGraphic(r) || r == ' ' }) {
+		return strconv.Quote(p)
+	}
+	return p
 }
