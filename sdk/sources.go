@@ -1,0 +1,11 @@
+//go:build !wasip1
+
+package pxos
+
+import "embed"
+
+// Sources holds the Go files of this SDK, so that a new cartridge can carry its own
+// copy and build without a network. Tests are among them. It is not part of guests.
+//
+//go:embed *.go internal/hostapi/*.go pxostest/*.go
+var Sources embed.FS
