@@ -20,6 +20,7 @@ type View struct {
 	last uint64 // number of the newest segment
 	tail tail   // of the newest segment
 	torn int64  // bytes behind the tail
+	stub uint64 // a newer segment that is cut down to less than its header; 0 for none
 }
 
 // OpenView opens the journal in dir for reading only: nothing is created,
@@ -53,13 +54,14 @@ func openView(ctx context.Context, dir string, d fileSystem) (*View, error) {
 		v.last = max(v.last, segmentNumber(name))
 	}
 	for ; v.last > 0; v.last-- {
-		size, err := v.findTail()
+		torn, err := v.findTail()
 		if err != nil {
 			return nil, err
 		}
-		if v.torn += size; v.tail.end > 0 {
+		if v.torn += torn; v.tail.end > 0 {
 			return v, nil
 		}
+		v.stub = v.last
 	}
 	return nil, fmt.Errorf("no journal: %w", fs.ErrNotExist)
 }
@@ -310,25 +312,33 @@ func (v *View) segmentForward(n uint64, emit func(*record, error) bool) (more bo
 	prev, seq := h.hash, h.firstSeq
 	for w.off < w.end {
 		at := w.off
+		var rec record
 		b, err := w.next()
-		if err != nil {
-			return true, locate(err, n, at, seq)
-		}
-		rec, err := decodeRecord(b)
 		if err == nil {
-			err = rec.follows(&prev, seq)
+			rec, err = decodeRecord(b)
 		}
 		if err != nil {
+			if !emit(nil, locate(err, n, at, seq)) {
+				return false, nil
+			}
+			off, err := resync(f, at+3, size)
+			if err != nil || off < 0 {
+				return true, err
+			}
+			prev, seq, err = w.jump(off)
+			if err != nil {
+				return true, err
+			}
+			continue
+		}
+		if err = rec.follows(&prev, seq); err != nil {
 			if !emit(nil, locate(err, n, at, seq)) {
 				return false, nil
 			}
 		} else if !emit(&rec, nil) {
 			return false, nil
 		}
-		prev, seq = Hash(b[len(b)-recordTail:]), seq+1
-		if err == nil {
-			seq = rec.seq + 1
-		}
+		prev, seq = rec.hash, rec.seq+1
 	}
 	return true, nil
 }

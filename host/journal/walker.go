@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 )
@@ -61,4 +62,64 @@ func (w *walker) fill(n int) error {
 		return fmt.Errorf("the segment ended early: %w", io.ErrUnexpectedEOF)
 	}
 	return err
+}
+
+// jump goes on at off, where resync found a record, and returns the hash that
+// stands before it and its sequence number.
+func (w *walker) jump(off int64) (prev Hash, seq uint64, err error) {
+	var b [recordTail + 14]byte
+	if _, err = w.f.ReadAt(b[:], off-recordTail); err != nil {
+		return prev, 0, err
+	}
+	w.off, w.buf = off, nil
+	return Hash(b[:]), binary.BigEndian.Uint64(b[recordTail+6:]), nil
+}
+
+// resync returns the first offset from on at which a record stands that
+// matches its hash and the one stored before it; -1 when there is none. It is
+// how reading goes on behind damage that hides where the next record begins.
+func resync(f io.ReaderAt, from, end int64) (int64, error) {
+	const block = 4 * MaxRecord
+	var buf []byte // bytes from base on
+	base := from - recordTail
+	load := func(off int64) error {
+		base = off - recordTail
+		n := min(block, end-base)
+		if int64(cap(buf)) < n {
+			buf = make([]byte, n)
+		}
+		buf = buf[:n]
+		if _, err := f.ReadAt(buf, base); err != nil {
+			return fmt.Errorf("the segment ended early: %w", err)
+		}
+		return nil
+	}
+	budget := int64(searchBudget)
+	for off := from; off+minRecord <= end && budget > 0; off += 3 {
+		if len(buf) == 0 || off+6 > base+int64(len(buf)) {
+			if err := load(off); err != nil {
+				return -1, err
+			}
+		}
+		size, err := frameSize(buf[off-base:])
+		if err != nil || off+int64(size) > end {
+			continue
+		}
+		if off+int64(size) > base+int64(len(buf)) {
+			if err := load(off); err != nil {
+				return -1, err
+			}
+		}
+		at := int(off - base)
+		r, err := decodeRecord(buf[at : at+size])
+		if err != nil {
+			continue
+		}
+		prev := Hash(buf[at-recordTail:])
+		if chain(&prev, r.raw) == r.hash {
+			return off, nil
+		}
+		budget -= int64(size)
+	}
+	return -1, nil
 }
