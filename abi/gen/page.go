@@ -180,7 +180,7 @@ is little-endian and needs no alignment.
 	for _, k := range kindDocs {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", k.kind, typeList(k.kind.Lower()), cell(k.doc))
 	}
-	b.WriteString("\nThe host checks every pointer before it does anything else. The order of the\nchecks is: capability (`denied`), pointers (`fault`), text (`invalid`), then the\nfunction's own.\n\n## Codes\n\nThe numbers never change their meaning. Treat one that you do not know as `internal`.\n\n| code | name | meaning |\n| --- | --- | --- |\n")
+	b.WriteString("\nThe host checks every pointer before it does anything else. The order of the\nchecks is: capability (`denied`), pointers (`fault`), text (`invalid`), then the\nfunction's own. A call that does not return `ok` stores nothing, except the length\nthat comes with `too_small`.\n\n## Codes\n\nThe numbers never change their meaning. Treat one that you do not know as `internal`.\n\n| code | name | meaning |\n| --- | --- | --- |\n")
 	for _, c := range abi.Codes() {
 		fmt.Fprintf(&b, "| %d | `%s` | %s |\n", int(c), c.String(), cell(c.Doc()))
 	}
