@@ -39,6 +39,7 @@ type RunResult struct {
 	ExitCode  uint32          `json:"exit_code"`            // as the guest gave it, not wrapped
 
 	ExecutionTime float64          `json:"execution_time"`       // seconds from instantiation to the end
+	LoadTime      float64          `json:"load_time"`            // seconds to load or compile the module
 	Logs          []LogLine        `json:"logs"`                 // never null
 	Fuel          uint64           `json:"fuel"`                 // units consumed
 	Memory        uint64           `json:"memory"`               // peak bytes of linear memory

@@ -32,7 +32,7 @@ func DefaultLimits() Limits {
 		Memory:  256 << 20,
 		Fuel:    1_000_000_000_000,
 		Time:    5 * time.Minute,
-		Stack:   16 << 20,
+		Stack:   8 << 20,
 		Table:   1 << 20,
 		Output:  64 << 20,
 		Handles: 256,
@@ -45,9 +45,9 @@ func DefaultLimits() Limits {
 func MaxLimits() Limits {
 	return Limits{
 		Memory:  4 << 30,
-		Fuel:    math.MaxInt64 / 2,
+		Fuel:    8_000_000_000_000,
 		Time:    365 * 24 * time.Hour,
-		Stack:   31 << 20,
+		Stack:   15 << 20,
 		Table:   10 << 20,
 		Output:  1 << 40,
 		Handles: 1 << 16,

@@ -2,4 +2,7 @@ package engine
 
 import "golang.org/x/sys/unix"
 
-const mapNoReserve = unix.MAP_NORESERVE
+const (
+	mapNoReserve = unix.MAP_NORESERVE
+	mapPopulate  = unix.MAP_POPULATE
+)

@@ -2,4 +2,7 @@
 
 package engine
 
-const mapNoReserve = 0
+const (
+	mapNoReserve = 0
+	mapPopulate  = 0
+)

@@ -6,14 +6,7 @@ import (
 	"time"
 
 	"github.com/pxos/pxos/abi"
-)
-
-// The meter is the i64 global that an instrumented guest counts in (FUEL.md in
-// wasmbin): remaining stack units above, remaining fuel of the current slice below.
-const (
-	meterFuelBits = 44
-	meterFuelMask = 1<<meterFuelBits - 1
-	stackUnit     = 32 // bytes of estimated frame
+	"github.com/pxos/pxos/host/engine/wasmbin"
 )
 
 // slice is the fuel handed to a guest at a time. A guest comes back for more after
@@ -39,24 +32,16 @@ type abortError struct {
 
 func (e *abortError) Error() string { return e.msg }
 
-func packMeter(stack, fuel int64) int64 { return stack<<meterFuelBits + fuel }
-
-// unpackMeter is exact also when the fuel, the stack or both went below zero.
-func unpackMeter(m int64) (stack, fuel int64) {
-	fuel = m << (64 - meterFuelBits) >> (64 - meterFuelBits)
-	return (m - fuel) >> meterFuelBits, fuel
-}
-
 // arm returns the first meter value of a run.
 func (r *Run) arm() int64 {
 	r.given = min(slice, r.limits.Fuel)
-	return packMeter(r.limits.Stack/stackUnit, r.given)
+	return wasmbin.Pack(r.given, r.limits.Stack/wasmbin.StackUnit)
 }
 
 // account books what the guest used of its slice. m is the meter as the guest left
 // it.
 func (r *Run) account(m int64) (stack int64) {
-	stack, fuel := unpackMeter(m)
+	fuel, stack := wasmbin.Unpack(m)
 	r.used += r.given - fuel
 	r.given = 0
 	r.used += r.debt
@@ -76,7 +61,7 @@ func (r *Run) refill(m int64) int64 {
 		panic(&abortError{abi.ErrStack, fmt.Sprintf("call stack exceeds its limit of %s", abi.FormatBytes(r.limits.Stack))})
 	}
 	r.given = min(slice, r.limits.Fuel-r.used)
-	return packMeter(stack, r.given)
+	return wasmbin.Pack(r.given, stack)
 }
 
 func (r *Run) throwFuel() {

@@ -16,6 +16,14 @@ type output struct {
 	filter *term.Filter // nil: bytes pass as they are
 }
 
+func newOutput(r *Run, w io.Writer, clean bool) *output {
+	o := &output{run: r, w: w}
+	if clean {
+		o.filter = &term.Filter{}
+	}
+	return o
+}
+
 func (o *output) Write(p []byte) (int, error) {
 	r := o.run
 	r.checkStop()

@@ -1,0 +1,194 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+
+	"github.com/pxos/pxos/abi"
+	"github.com/pxos/pxos/abi/pxa"
+	"github.com/pxos/pxos/host/builder"
+	"github.com/pxos/pxos/host/engine/worker"
+)
+
+// inMemory is the largest cartridge that is read into memory when it is opened.
+// From then on nobody can change it. A larger one is mapped or read in place, and
+// each entry is compared with its digest when it is read.
+const inMemory = 64 << 20
+
+// Cartridge is an open cartridge. It is safe for concurrent use until it is closed.
+type Cartridge struct {
+	archive *worker.Archive
+	digest  string
+	file    *os.File // a cartridge too large for memory
+	data    []byte   // any other
+	unmap   func()
+
+	memMu sync.Mutex
+	mem   *os.File // data as a file for worker processes, made when first needed
+
+	once     sync.Once
+	manifest *abi.Manifest
+	manErr   error
+}
+
+// wasmMagic begins a WebAssembly module.
+const wasmMagic = "\x00asm"
+
+// OpenCartridge opens a .pxa file under any name, or a bare WebAssembly module,
+// which becomes a cartridge in memory exactly as pack would make it. Everything is
+// checked: structure, checksums, cover and digest. Errors are *Error with
+// ErrCartridge, or those of the file system.
+func OpenCartridge(ctx context.Context, path string) (*Cartridge, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		f.Close()
+		return nil, errorf(abi.ErrCartridge, "give a .pxa or .wasm file", "%q is not a regular file", path)
+	}
+	if st.Size() > inMemory {
+		return openLarge(ctx, f, st.Size())
+	}
+	defer f.Close()
+	data := make([]byte, st.Size())
+	if n, err := io.ReadFull(f, data); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	} else if n < len(data) {
+		data = data[:n]
+	}
+	if bytes.HasPrefix(data, []byte(wasmMagic)) {
+		if data, err = builder.WrapWasm(ctx, path, data); err != nil {
+			return nil, err
+		}
+	}
+	return OpenCartridgeBytes(ctx, data)
+}
+
+// OpenCartridgeBytes opens a cartridge that is in memory. The bytes must not change
+// while it is open.
+func OpenCartridgeBytes(ctx context.Context, data []byte) (*Cartridge, error) {
+	r, err := pxa.OpenVerified(ctx, memory(data), int64(len(data)), nil)
+	if err != nil {
+		return nil, cartridgeError(err)
+	}
+	return newCartridge(ctx, r, &Cartridge{data: data})
+}
+
+func openLarge(ctx context.Context, f *os.File, size int64) (*Cartridge, error) {
+	ra, unmap, err := mapFile(f, size)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	r, err := pxa.OpenVerified(ctx, ra, size, nil)
+	if err != nil {
+		unmap()
+		f.Close()
+		return nil, cartridgeError(err)
+	}
+	return newCartridge(ctx, r, &Cartridge{file: f, unmap: unmap})
+}
+
+func newCartridge(ctx context.Context, r *pxa.Reader, c *Cartridge) (*Cartridge, error) {
+	d, err := r.Digest(ctx)
+	if err != nil {
+		c.Close()
+		return nil, cartridgeError(err)
+	}
+	c.archive, c.digest = worker.NewArchive(r), d.String()
+	return c, nil
+}
+
+// cartridgeError gives an error of the archive layer its type and hint.
+func cartridgeError(err error) error {
+	var unsupported *pxa.UnsupportedError
+	var limit *pxa.LimitError
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.As(err, &unsupported):
+		return errorf(abi.ErrUnsupported, "a newer pxos-host may read it", "%w", err)
+	case errors.As(err, &limit):
+		return errorf(abi.ErrCartridge, "it is refused before it is read; get it from its author again", "%w", err)
+	case errors.Is(err, pxa.ErrNotPXA):
+		return errorf(abi.ErrCartridge, "give a .pxa cartridge, a .wasm module or a cartridge's directory", "%w", err)
+	case errors.Is(err, pxa.ErrAltered):
+		return errorf(abi.ErrCartridge, "resized, screenshotted and lossy copies lose the program; get the original file", "%w", err)
+	}
+	return errorf(abi.ErrCartridge, "the file is damaged; get it from its author again", "%w", err)
+}
+
+// memory is bytes as an io.ReaderAt that pxa reads without copying.
+type memory []byte
+
+// Bytes implements pxa.Byter.
+func (m memory) Bytes() []byte { return m }
+
+// ReadAt implements io.ReaderAt.
+func (m memory) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off >= int64(len(m)) {
+		return 0, io.EOF
+	}
+	n := copy(p, m[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// Digest returns the cartridge's digest, 64 hex digits.
+func (c *Cartridge) Digest() string { return c.digest }
+
+// Archive returns the cartridge's archive.
+func (c *Cartridge) Archive() *pxa.Reader { return c.archive.Reader }
+
+// Manifest returns the validated manifest. A cartridge without one, or with a
+// faulty one, can be inspected but not run: the error is an *Error with
+// ErrCartridge, and an *abi.ManifestError below it names every fault.
+func (c *Cartridge) Manifest() (*abi.Manifest, error) {
+	c.once.Do(func() {
+		src, err := c.archive.Manifest()
+		if errors.Is(err, fs.ErrNotExist) {
+			c.manErr = errorf(abi.ErrCartridge, "an archive without cartridge.toml can be listed and unpacked, not run", "cartridge has no manifest")
+			return
+		}
+		if err == nil {
+			c.manifest, err = abi.ParseManifest(src)
+		}
+		if err != nil {
+			c.manErr = errorf(abi.ErrCartridge, "its author must mend the manifest and pack it again", "%w", err)
+		}
+	})
+	return c.manifest, c.manErr
+}
+
+// Close frees the cartridge. It is safe to call twice.
+func (c *Cartridge) Close() error {
+	c.memMu.Lock()
+	if c.mem != nil {
+		c.mem.Close()
+		c.mem = nil
+	}
+	c.memMu.Unlock()
+	if c.unmap != nil {
+		c.unmap()
+		c.unmap = nil
+	}
+	if c.file != nil {
+		f := c.file
+		c.file = nil
+		return f.Close()
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+// Package worker makes runs from plain data, so that the same run can take place
+// inside the host or in a process of its own: the host describes it as a [Job], and
+// [Start] carries that to a worker process, where [Main] runs it under resource
+// limits.
+//
+// # Protocol
+//
+// A worker is started as the host's worker command with three files beside its
+// standard streams: 3 is the cartridge, 4 a pipe on which the host writes the job (a
+// u32 length, little endian, and that many bytes of JSON) and which it keeps open, 5
+// a pipe on which the worker writes one JSON result. A worker ends at once when pipe
+// 4 closes: no worker outlives its host. The host kills a worker that has not
+// answered shortly after its deadline.
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"time"
+
+	"github.com/pxos/pxos/abi"
+	"github.com/pxos/pxos/host/engine"
+)
+
+// Dir is a granted host directory by its path.
+type Dir struct {
+	Guest    string `json:"guest"`
+	Host     string `json:"host"`
+	ReadOnly bool   `json:"read_only"`
+}
+
+// Job describes one run.
+type Job struct {
+	CacheDir    string `json:"cache_dir"`
+	CacheBytes  int64  `json:"cache_bytes"`
+	Interpreter bool   `json:"interpreter"`
+	// Fingerprint is what the host saw of the archive; a worker that sees another
+	// refuses.
+	Fingerprint string `json:"fingerprint"`
+
+	Program string           `json:"program"`
+	Module  string           `json:"module"` // path in the archive
+	Export  string           `json:"export"`
+	Argv    []string         `json:"argv"`
+	Env     []string         `json:"env"`
+	Args    json.RawMessage  `json:"args,omitempty"`
+	Granted []abi.Capability `json:"granted"`
+	Dirs    []Dir            `json:"dirs"`
+	Limits  abi.Limits       `json:"limits"`
+	Seed    []byte           `json:"seed,omitempty"`
+	Epoch   time.Time        `json:"epoch"`
+
+	CleanStdout bool `json:"clean_stdout"`
+	CleanStderr bool `json:"clean_stderr"`
+}
+
+// Streams are the standard streams of a run.
+type Streams struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
+
+// Run makes the run inside this process. begun, when not nil, is called when the
+// module is loaded and the guest is about to start.
+func (j *Job) Run(ctx context.Context, eng *engine.Engine, a *Archive, s Streams, begun func()) (*abi.RunResult, error) {
+	src, err := Source(a, j.Module)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &engine.RunConfig{
+		Program: j.Program, Export: j.Export, Argv: j.Argv, Env: j.Env, Args: j.Args,
+		Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr,
+		CleanStdout: j.CleanStdout, CleanStderr: j.CleanStderr,
+		Archive: a, Files: a.FS(), Granted: j.Granted, Limits: j.Limits, Seed: j.Seed, Epoch: j.Epoch,
+	}
+	for _, d := range j.Dirs {
+		root, err := os.OpenRoot(d.Host)
+		if err != nil {
+			return nil, &engine.Error{Type: abi.ErrDenied, Msg: "granted directory cannot be opened: " + err.Error(),
+				Hint: "grant a directory that exists", Err: err}
+		}
+		defer root.Close()
+		cfg.Dirs = append(cfg.Dirs, engine.Dir{Guest: d.Guest, Root: root, ReadOnly: d.ReadOnly})
+	}
+	started := time.Now()
+	m, err := eng.Load(ctx, src, j.Limits)
+	if err != nil {
+		return nil, err
+	}
+	loaded := time.Since(started)
+	if begun != nil {
+		begun()
+	}
+	res, err := m.Run(ctx, cfg)
+	if res != nil {
+		res.LoadTime = loaded.Seconds()
+	}
+	return res, err
+}

@@ -1,0 +1,56 @@
+//go:build unix
+
+package worker
+
+import (
+	"os"
+
+	"github.com/pxos/pxos/host/engine"
+	"golang.org/x/sys/unix"
+)
+
+// Supported reports whether runs can have a process of their own here.
+const Supported = true
+
+// killGroup kills the worker and everything in its process group.
+func killGroup(p *os.Process) { _ = unix.Kill(-p.Pid, unix.SIGKILL) }
+
+// Resource limits beyond what the run itself is limited to.
+const (
+	spareAddress = 8 << 30 // the Go runtime and compiled code reserve address space they never touch
+	spareFiles   = 64      // the worker's own
+	spareCPU     = 15 * 60 // seconds, for compiling
+	maxFileSize  = 4 << 30 // a cache entry
+)
+
+// restrict lowers what this process may use, for good.
+func restrict(job *Job) error {
+	l := job.Limits
+	set := func(res int, n uint64) error {
+		var old unix.Rlimit
+		if err := unix.Getrlimit(res, &old); err != nil {
+			return err
+		}
+		n = min(n, uint64(old.Max))
+		return unix.Setrlimit(res, &unix.Rlimit{Cur: rlim(n), Max: rlim(n)})
+	}
+	for _, r := range []struct {
+		what string
+		res  int
+		n    uint64
+	}{
+		{"core", unix.RLIMIT_CORE, 0},
+		{"open files", unix.RLIMIT_NOFILE, uint64(l.Handles) + spareFiles},
+		{"cpu time", unix.RLIMIT_CPU, uint64(l.Time.Seconds()) + spareCPU},
+		{"file size", unix.RLIMIT_FSIZE, maxFileSize},
+		{"address space", rlimitAS, uint64(l.Memory) + uint64(l.Tmp) + spareAddress},
+	} {
+		if r.res < 0 {
+			continue
+		}
+		if err := set(r.res, r.n); err != nil {
+			return &engine.Error{Type: "internal", Msg: "worker cannot limit its " + r.what + ": " + err.Error(), Err: err}
+		}
+	}
+	return nil
+}
