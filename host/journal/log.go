@@ -94,6 +94,14 @@ func (r *Range) wantsType(typ []byte) bool {
 	return false
 }
 
+// Selects reports whether e is in the range, Limit aside. It is for
+// implementations of [Log] that do not come with indexes of their own.
+func (r Range) Selects(e Entry) bool {
+	return e.Seq > r.After && (r.Before == 0 || e.Seq < r.Before) &&
+		(r.Since.IsZero() || !e.Time.Before(r.Since)) && (r.Until.IsZero() || e.Time.Before(r.Until)) &&
+		r.wantsType([]byte(e.Type))
+}
+
 // Normalize checks a draft and returns its stored form: the body as compact
 // JSON without control characters, and the tint. It is for implementations of
 // [Log]; failures match [ErrInvalid] or [ErrTooBig].
