@@ -207,9 +207,15 @@ func tighten(base, over Policy) (Policy, []string) {
 		}
 	}
 	order := []string{DurabilityFull, DurabilityEnd, DurabilityNone}
-	switch have, want := max(slices.Index(order, base.Durability), 0), slices.Index(order, over.Durability); {
-	case want < 0:
-	case want <= have:
+	rank := func(d string) int { // the built-in durability is none
+		if i := slices.Index(order, d); i >= 0 {
+			return i
+		}
+		return len(order) - 1
+	}
+	switch {
+	case over.Durability == "":
+	case rank(over.Durability) <= rank(base.Durability):
 		base.Durability = over.Durability
 	default:
 		withheld = append(withheld, "durability "+over.Durability)

@@ -18,7 +18,7 @@
 //	interpreter = false   # true runs without compiling
 //
 //	[journal]
-//	durability = "full"   # "full", "end" or "none": when entries are forced to disk
+//	durability = "none"   # "full", "end" or "none": when entries are forced to disk
 //
 //	[cache]
 //	size = "2GiB"         # bound of the cache of compiled code

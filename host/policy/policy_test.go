@@ -39,7 +39,7 @@ func TestExampleFile(t *testing.T) {
 	if p.Limits != abi.DefaultLimits() {
 		t.Errorf("limits are\n%v, the defaults\n%v", p.Limits.Format(), abi.DefaultLimits().Format())
 	}
-	if p.Isolation != IsolationAuto || p.Interpreter || p.Durability != DurabilityFull || p.CacheBytes != 2<<30 {
+	if p.Isolation != IsolationAuto || p.Interpreter || p.Durability != DurabilityNone || p.CacheBytes != 2<<30 {
 		t.Errorf("got %+v", p)
 	}
 	if len(p.Trusted) != 1 || len(p.Grants) != 2 || !p.Grants[1].Fixed {
@@ -170,7 +170,7 @@ name = "TOKEN"
 func TestLocalFile(t *testing.T) {
 	dir := t.TempDir()
 	p := Places{
-		User:    write(t, filepath.Join(dir, "user.toml"), "[limits]\nmemory = '512MiB'\nfuel = 1000\n"),
+		User:    write(t, filepath.Join(dir, "user.toml"), "[limits]\nmemory = '512MiB'\nfuel = 1000\n[journal]\ndurability = 'end'\n"),
 		Local:   write(t, filepath.Join(dir, "pxos.toml"), giving),
 		Answers: filepath.Join(dir, "state", "answers.toml"),
 	}
@@ -179,7 +179,7 @@ func TestLocalFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Policy{Limits: abi.Limits{Memory: 512 << 20, Fuel: 1000, Time: time.Second}}
-	if l.Limits != want.Limits || l.Isolation != "" || l.Durability != "" || l.CacheBytes != 0 || l.Grants != nil || l.Trusted != nil {
+	if l.Limits != want.Limits || l.Isolation != "" || l.Durability != DurabilityEnd || l.CacheBytes != 0 || l.Grants != nil || l.Trusted != nil {
 		t.Errorf("unapproved: %+v", l.Policy)
 	}
 	wantHeld := []string{
