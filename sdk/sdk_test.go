@@ -141,7 +141,7 @@ func TestLog(t *testing.T) {
 		{Level: "debug", Message: "plain"},
 		{Level: "info", Message: `opened path="a b.txt" bytes=12 ok=true err=EOF`},
 		{Level: "warn", Message: "odd !NOVALUE=alone"},
-		{Level: "error", Message: `line one\nline two \x1b[31m`},
+		{Level: "error", Message: "line one␊line two ␛[31m"},
 		{Level: "info", Message: strings.Repeat("é", pxos.MaxLogLine/2)},
 	}
 	if len(r.Logs) != len(want) {

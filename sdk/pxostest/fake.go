@@ -6,9 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"sort"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -131,16 +131,21 @@ func (f *fake) Log(level uint32, message string) int32 {
 	return ok
 }
 
-// escape writes control characters in their Go form, so that a line stays a line.
+// escape makes control characters visible as a host does, so that a line stays a
+// line: C0 as their pictures, others by their code point.
 func escape(s string) string {
 	var sb strings.Builder
 	for _, r := range s {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			q := strconv.QuoteRune(r)
-			sb.WriteString(q[1 : len(q)-1])
-			continue
+		switch {
+		case r < ' ' && r != '\t':
+			sb.WriteRune('\u2400' + r)
+		case r == 0x7f:
+			sb.WriteRune('\u2421')
+		case r >= 0x80 && r < 0xa0:
+			fmt.Fprintf(&sb, "<U+%04X>", r)
+		default:
+			sb.WriteRune(r)
 		}
-		sb.WriteRune(r)
 	}
 	return sb.String()
 }
