@@ -8,12 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"time"
 
 	"github.com/pxos/pxos/abi"
-	"github.com/pxos/pxos/host/engine"
 	"github.com/pxos/pxos/host/engine/worker"
 	"github.com/pxos/pxos/host/journal"
 )
@@ -314,6 +312,3 @@ func (h *Host) Precompile(ctx context.Context, c *Cartridge) error {
 	}
 	return nil
 }
-
-var _ = os.Stdin
-var _ = engine.DefaultCacheBytes

@@ -4,11 +4,13 @@ import (
 	"context"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/pxos/pxos/host/engine/vfs"
 	"github.com/pxos/pxos/host/engine/wasi"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	experimentalsys "github.com/tetratelabs/wazero/experimental/sys"
 	"github.com/tetratelabs/wazero/experimental/sysfs"
 	"github.com/tetratelabs/wazero/sys"
 
@@ -36,15 +38,18 @@ func (r *Run) outfit() (wazero.ModuleConfig, error) {
 	}
 	r.Context = wasi.WithRun(context.Background(), wr)
 
-	mounts := wazero.NewFSConfig().(sysfs.FSConfig)
+	mounts := wazero.NewFSConfig()
+	mount := func(fsys experimentalsys.FS, at string) {
+		mounts = mounts.(sysfs.FSConfig).WithSysFSMount(guard.Mount(fsys), at)
+	}
 	if cfg.Files != nil {
-		mounts = mounts.WithSysFSMount(guard.Mount(vfs.NewArchive(cfg.Files, cfg.Epoch)), "/").(sysfs.FSConfig)
+		mount(vfs.NewArchive(cfg.Files, cfg.Epoch), "/")
 	}
 	quota := vfs.DefaultQuota
 	quota.Bytes = r.limits.Tmp
-	mounts = mounts.WithSysFSMount(guard.Mount(vfs.NewMem(quota)), "/tmp").(sysfs.FSConfig)
+	mount(vfs.NewMem(quota, func() time.Time { return time.Unix(0, r.clock.real()) }), "/tmp")
 	for _, d := range cfg.Dirs {
-		mounts = mounts.WithSysFSMount(guard.Mount(vfs.NewHostDir(d.Root, d.ReadOnly)), d.Guest).(sysfs.FSConfig)
+		mount(vfs.NewHostDir(d.Root, d.ReadOnly), d.Guest)
 	}
 
 	mc := wazero.NewModuleConfig().

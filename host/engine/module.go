@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -210,6 +211,23 @@ func (e *Engine) register(ctx context.Context, rt wazero.Runtime, imports map[st
 	return nil
 }
 
+// Check reports whether a module could be loaded and has a function of that name,
+// without compiling it. Errors are those of Load.
+func (e *Engine) Check(src Source, limits abi.Limits, export string) error {
+	wasm, err := src.Read()
+	if err != nil {
+		return err
+	}
+	_, meta, err := e.prepare(wasm, limits)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(meta.Exports, export) {
+		return noExport(export, meta.Exports)
+	}
+	return nil
+}
+
 // prepare checks a module and instruments it.
 func (e *Engine) prepare(wasm []byte, limits abi.Limits) (*wasmbin.Output, *moduleMeta, error) {
 	mod, err := wasmbin.Parse(wasm)
@@ -321,14 +339,7 @@ func formatType(params, results []api.ValueType) string {
 }
 
 // HasExport reports whether the module exports a function of that name.
-func (m *Module) HasExport(name string) bool {
-	for _, x := range m.meta.Exports {
-		if x == name {
-			return true
-		}
-	}
-	return false
-}
+func (m *Module) HasExport(name string) bool { return slices.Contains(m.meta.Exports, name) }
 
 // Exports returns the names of the functions the module exports.
 func (m *Module) Exports() []string { return m.meta.Exports }

@@ -153,9 +153,7 @@ func (m *Module) Run(ctx context.Context, cfg *RunConfig) (*abi.RunResult, error
 		r.clock.virtual, r.clock.base = true, cfg.Epoch.UnixNano()
 	}
 	if !m.HasExport(cfg.Export) {
-		return nil, &Error{Type: abi.ErrNoProgram,
-			Msg:  fmt.Sprintf("module has no exported function %q", cfg.Export),
-			Hint: "it exports " + exportList(m.meta.Exports)}
+		return nil, noExport(cfg.Export, m.meta.Exports)
 	}
 	unwatch := r.watch(ctx, started)
 	defer unwatch()
@@ -190,6 +188,10 @@ func (m *Module) Run(ctx context.Context, cfg *RunConfig) (*abi.RunResult, error
 	limits := cfg.Limits
 	res.Limits = &limits
 	return res, err
+}
+
+func noExport(name string, have []string) *Error {
+	return &Error{Type: abi.ErrNoProgram, Msg: fmt.Sprintf("module has no exported function %q", name), Hint: "it exports " + exportList(have)}
 }
 
 func exportList(names []string) string {

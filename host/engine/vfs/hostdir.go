@@ -243,11 +243,13 @@ func (h *HostDir) Rename(from, to string) sys.Errno {
 	}
 	if now, err := h.root.Lstat(dst); err == nil {
 		switch {
+		case os.SameFile(now, old):
+			return 0 // two names of one file: POSIX leaves both
 		case now.IsDir() && !old.IsDir():
 			return sys.EISDIR
 		case !now.IsDir() && old.IsDir():
 			return sys.ENOTDIR
-		case now.IsDir() && !os.SameFile(now, old):
+		case now.IsDir():
 			if errno := removeErrno(h.root.Remove(dst)); errno != 0 {
 				return errno
 			}

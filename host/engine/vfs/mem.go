@@ -148,6 +148,22 @@ func (m *Mem) walk(path string, follow bool) (place, sys.Errno) {
 	if errno != 0 {
 		return place{}, errno
 	}
+	return m.resolve(name, follow, mustDir)
+}
+
+// named is walk for an operation on the last name itself: a link is not
+// followed, even with a slash behind it, and mustDir is left to the caller.
+func (m *Mem) named(path string) (place, sys.Errno) {
+	name, mustDir, errno := clean(path)
+	if errno != 0 {
+		return place{}, errno
+	}
+	p, errno := m.resolve(name, false, false)
+	p.mustDir = mustDir
+	return p, errno
+}
+
+func (m *Mem) resolve(name string, follow, mustDir bool) (place, sys.Errno) {
 	if m.closed {
 		return place{}, sys.ENOENT
 	}
@@ -336,10 +352,7 @@ func (m *Mem) Lstat(path string) (wasys.Stat_t, sys.Errno) { return m.stat(path,
 func (m *Mem) Mkdir(path string, perm fs.FileMode) sys.Errno {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p, errno := m.walk(strings.TrimRight(path, "/"), false)
-	if path != "" && strings.Trim(path, "/") == "" {
-		return sys.EEXIST
-	}
+	p, errno := m.named(path)
 	if errno != 0 {
 		return errno
 	}
@@ -366,11 +379,11 @@ func (m *Mem) Chmod(path string, perm fs.FileMode) sys.Errno {
 func (m *Mem) Rename(from, to string) sys.Errno {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	src, errno := m.walk(from, false)
+	src, errno := m.named(from)
 	if errno != 0 {
 		return errno
 	}
-	dst, errno := m.walk(to, false)
+	dst, errno := m.named(to)
 	if errno != 0 {
 		return errno
 	}
@@ -379,10 +392,10 @@ func (m *Mem) Rename(from, to string) sys.Errno {
 		return sys.ENOENT
 	case src.name == "" || dst.name == "":
 		return EBUSY
+	case (src.mustDir || dst.mustDir) && !src.node.isDir():
+		return sys.ENOTDIR
 	case src.node == dst.node:
 		return 0
-	case dst.node == nil && dst.mustDir && !src.node.isDir():
-		return sys.ENOTDIR
 	}
 	for d := dst.dir; d != nil && src.node.isDir(); d = d.parent {
 		if d == src.node {
@@ -414,10 +427,7 @@ func (m *Mem) Rename(from, to string) sys.Errno {
 func (m *Mem) Rmdir(path string) sys.Errno {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p, errno := m.walk(strings.TrimRight(path, "/"), false)
-	if path != "" && strings.Trim(path, "/") == "" {
-		return EBUSY
-	}
+	p, errno := m.named(path)
 	switch {
 	case errno != 0:
 		return errno
@@ -438,7 +448,7 @@ func (m *Mem) Rmdir(path string) sys.Errno {
 func (m *Mem) Unlink(path string) sys.Errno {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p, errno := m.walk(path, false)
+	p, errno := m.named(path)
 	switch {
 	case errno != 0:
 		return errno
@@ -446,12 +456,14 @@ func (m *Mem) Unlink(path string) sys.Errno {
 		return sys.ENOENT
 	case p.node.isDir():
 		return sys.EISDIR
+	case p.mustDir:
+		return sys.ENOTDIR
 	}
 	m.unlink(p.dir, p.name)
 	return 0
 }
 
-// Link implements sys.FS. A symbolic link is linked itself, not its target.
+// Link implements sys.FS. Only a regular file can be linked.
 func (m *Mem) Link(oldPath, newPath string) sys.Errno {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -463,7 +475,7 @@ func (m *Mem) Link(oldPath, newPath string) sys.Errno {
 	switch {
 	case errno != 0:
 		return errno
-	case n.isDir():
+	case !n.mode.IsRegular():
 		return sys.EPERM
 	case p.node != nil:
 		return sys.EEXIST

@@ -77,6 +77,9 @@ func runWASI(t testing.TB, cfg wazero.RuntimeConfig, wasm []byte, h *meterHost) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	if h != nil {
+		h.arm(m)
+	}
 	if _, err := m.ExportedFunction("_start").Call(ctx); err != nil && err.Error() != "module closed with exit_code(0)" {
 		t.Fatalf("%v\n%s", err, out.Bytes())
 	}

@@ -34,9 +34,10 @@ const (
 	MaxStack = 1<<19 - 1
 	// StackUnit is the size of a stack unit in bytes of estimated frame.
 	StackUnit = 32
-	// Unarmed is the value of the meter before the host has set it: the first
-	// check calls refill.
-	Unarmed int64 = -1 << 63
+	// Unarmed is the value of the meter before the host has set it. It is so far
+	// below zero that charges that come before the first check keep it there,
+	// and the first check calls refill.
+	Unarmed int64 = -1 << 62
 	// maxFrame bounds the stack units of one function, so that one subtraction
 	// after a passed check cannot wrap the counter.
 	maxFrame = 1 << 18

@@ -25,9 +25,6 @@ type meterHost struct {
 func (h *meterHost) refill(_ context.Context, m api.Module, meter int64) int64 {
 	h.refills++
 	fuel, stack := Unpack(meter)
-	if meter == Unarmed {
-		fuel, stack = 0, h.stack
-	}
 	h.used += h.granted - fuel
 	h.granted = 0
 	if stack < 0 || h.used > h.total {
@@ -42,16 +39,18 @@ func (h *meterHost) refill(_ context.Context, m api.Module, meter int64) int64 {
 
 // consumed returns the fuel used so far, from the meter of the module.
 func (h *meterHost) consumed(m api.Module) int64 {
-	v := int64(m.ExportedGlobal(MeterGlobal).Get())
-	if v == Unarmed {
-		return h.used
-	}
-	fuel, _ := Unpack(v)
+	fuel, _ := Unpack(int64(m.ExportedGlobal(MeterGlobal).Get()))
 	return h.used + h.granted - fuel
 }
 
 func newMeterHost() *meterHost {
 	return &meterHost{total: 1 << 40, slice: 1 << 20, stack: 1 << 16}
+}
+
+// arm sets the meter of a module for its first slice.
+func (h *meterHost) arm(m api.Module) {
+	h.granted = min(h.slice, h.total)
+	m.ExportedGlobal(MeterGlobal).(api.MutableGlobal).Set(uint64(Pack(h.granted, h.stack)))
 }
 
 // install makes the meter module of a runtime.
