@@ -202,6 +202,7 @@ func (a *analyzer) elem(at int) uint32 {
 }
 
 func (a *analyzer) data(at int) {
+	a.m.namesData = true
 	i := a.r.u32()
 	switch {
 	case a.r.err != nil:

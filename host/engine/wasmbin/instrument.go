@@ -127,13 +127,14 @@ func Instrument(m *Module, o Options) (*Output, error) {
 	in.globalSection()
 	in.exportSection()
 	in.elementSection()
+	data, segments := m.dataPayload()
 	if m.dataDecl != nil {
-		in.section(secDataCount, appendU32(nil, *m.dataDecl))
+		in.section(secDataCount, appendU32(nil, uint32(segments)))
 	}
 	twin := append([]byte(nil), in.out...)
 	in.section(secCode, code)
 	codeStart := len(in.out) - len(code)
-	in.section(secData, m.raw[m.dataSec.start:m.dataSec.end])
+	in.section(secData, data)
 
 	digest := sha256.Sum256(in.out)
 	seal := binary.LittleEndian.Uint64(digest[:8])
@@ -141,7 +142,7 @@ func Instrument(m *Module, o Options) (*Output, error) {
 	digest = sha256.Sum256(in.out)
 
 	twin = appendSection(twin, secCode, in.twinCode())
-	twin = appendSection(twin, secData, m.raw[m.dataSec.start:m.dataSec.end])
+	twin = appendSection(twin, secData, data)
 	twin = appendSection(twin, secCustom, append(appendName(nil, "pxos:twin"), digest[:]...))
 	return &Output{
 		Wasm: in.out, Twin: twin, Seal: seal, HasStart: m.start != nil, TableEntries: entries,

@@ -214,6 +214,7 @@ type Module struct {
 	analyzed   bool
 	analyzeErr error
 	info       []funcInfo
+	namesData  bool // an instruction names a data segment
 	bulkUse    int // which kinds of operand charges the bodies need, by bit
 }
 
