@@ -3,9 +3,8 @@ package pxa
 //go:generate go run gen_font.go
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 )
@@ -18,12 +17,52 @@ import (
 
 const (
 	sceneRows = 66 // the rest is the band with the text
+	horizon   = 48 // the row where the sky has the horizon's colour
 	towerWide = coverWidth / 32
+	frontRise = 5  // rows of a front tower for half a byte of 0
+	backRise  = 21 // and of one in the back
 
 	maxManifest = 1 << 20 // a longer manifest gives no title
 )
 
-type rgb [3]uint8
+// An rgb is a pixel: red, green and blue in the lowest 24 bits, red lowest, so
+// that its bytes lie in memory as in the picture.
+type rgb uint32
+
+func mix(c [3]int) rgb {
+	var v rgb
+	for k, x := range c {
+		v |= rgb(min(max(x, 0), 255)) << (8 * k)
+	}
+	return v
+}
+
+// skies are the colours of the twenty kinds of dusk: the sky's top, the
+// horizon, and the sun, each 0xRRGGBB.
+var skies = [...][3]uint32{
+	{0x1b1447, 0xff7e5f, 0xffe3a3},
+	{0x24476b, 0xf8b195, 0xfff1c9},
+	{0x03204c, 0x3ec6c6, 0xeafff7},
+	{0x04122e, 0x2fd89c, 0xd7ffe9},
+	{0x3a0d4f, 0xff8fb1, 0xffe9f0},
+	{0x2a0a1e, 0xff6a3d, 0xffd28f},
+	{0x2a2568, 0xc7a6ff, 0xffffff},
+	{0x0d3348, 0xa8f0c6, 0xfbffe0},
+	{0x3b1d2f, 0xffc857, 0xfff6d6},
+	{0x0f2a5a, 0xbfe6ff, 0xffffff},
+	{0x4a2555, 0xffb88a, 0xffecc9},
+	{0x0b3c59, 0xf7a1c4, 0xfff0d9},
+	{0x14022f, 0xe8375a, 0xffb36b},
+	{0x0c2b2f, 0x9bd770, 0xf6ffc9},
+	{0x240b55, 0x4fd1ff, 0xe6fbff},
+	{0x13294b, 0xff9a76, 0xfff3b0},
+	{0x30104a, 0xd16bff, 0xffe0fb},
+	{0x062a3a, 0xffd38a, 0xffffff},
+	{0x1a1a3e, 0x7f9cff, 0xfff7d1},
+	{0x2e1030, 0xff5f8f, 0xffd9c2},
+}
+
+func split(c uint32) [3]int { return [3]int{int(c >> 16), int(c >> 8 & 255), int(c & 255)} }
 
 // A title is the text of a cover.
 type title struct{ name, version string }
@@ -48,86 +87,82 @@ type cover [coverHeight][coverWidth]rgb
 
 func drawCover(d Digest, t title) *cover {
 	c := new(cover)
-	c.scene(d)
-	c.band(d, t)
+	sky := skies[int(d[0])%len(skies)]
+	c.scene(d, split(sky[0]), split(sky[1]), mix(split(sky[2])))
+	c.band(d, t, split(sky[0]), split(sky[1]))
 	return c
 }
 
-// hue gives a colour of the wheel: h in sixths of 256 (0 to 1535), saturation
-// and value from 0 to 255.
-func hue(h, s, v int) rgb {
-	h = (h%1536 + 1536) % 1536
-	f := h % 256
-	p := v * (255 - s) / 255
-	q := v * (255*255 - s*f) / (255 * 255)
-	u := v * (255*255 - s*(255-f)) / (255 * 255)
-	k := [6][3]int{{v, u, p}, {q, v, p}, {p, v, u}, {p, q, v}, {u, p, v}, {v, p, q}}[h/256]
-	return rgb{uint8(k[0]), uint8(k[1]), uint8(k[2])}
-}
-
-func (c *cover) scene(d Digest) {
-	base := int(binary.BigEndian.Uint16(d[0:])) % 1536
-	swing := 150 + int(d[2])%120
-	if d[2]&1 == 1 {
-		swing = -swing
+func (c *cover) scene(d Digest, top, low [3]int, sun rgb) {
+	// The colour k of a layer in row y is sky(k, y) less the layer's depth,
+	// which is small enough for the layer's highest tower to stay above 0.
+	sky := func(k, y int) int { return top[k] + (low[k]-top[k])*(y/2*2)/horizon }
+	var backDepth, frontDepth [3]int
+	for k := range 3 {
+		backDepth[k] = min(low[k]*9/20, sky(k, sceneRows-backRise-2*15))
+		frontDepth[k] = min(low[k]*4/5, sky(k, sceneRows-frontRise-2*15))
 	}
-	low := hue(base+swing, 150, 250) // sky at the horizon
-	top := hue(base, 190, 96)
-	sunX, sunY := 40+int(d[3])*176/255, 22+int(d[4])%18
-	radius := 9 + int(d[5])%7
-	sun := hue(base+swing+swing/2, 60, 255)
-	back := [3]int{-62, -58, -40}
-	front := [3]int{-118, -112, -86}
+	sunX, sunY, radius := 32+int(d[1])*192/255, 13+int(d[2])%12, 8+int(d[3])%6
 	for y := range sceneRows {
-		for x := range coverWidth {
-			var px [3]int
-			dx := x - sunX
-			glow := max(0, 24-max(dx, -dx)/5)
-			for k := range px {
-				px[k] = int(top[k]) + (int(low[k])-int(top[k]))*y/(sceneRows-1) + glow
-			}
-			dy := y - sunY
-			if dx*dx+dy*dy <= radius*radius {
-				px = [3]int{int(sun[0]), int(sun[1]), int(sun[2])}
-			}
-			v := d[x/towerWide]
-			fromBottom := sceneRows - y
-			var off [3]int
+		var back, front [3]int
+		for k := range 3 {
+			back[k] = sky(k, y) - backDepth[k]
+			front[k] = sky(k, y) - frontDepth[k]
+		}
+		row := &c[y]
+		for i := range 16 {
+			// The sky is a little brighter near the sun.
+			glow := 2 * max(0, 8-max(i*16+8-sunX, sunX-i*16-8)/12)
+			fill(row[i*16:i*16+16], mix([3]int{sky(0, y) + glow, sky(1, y) + glow, sky(2, y) + glow}))
+		}
+		half, dy := 0, (y-sunY)/2*2
+		for half*half+dy*dy <= radius*radius {
+			half++
+		}
+		if half > 0 {
+			fill(row[sunX-half+1:sunX+half], sun)
+		}
+		rise := sceneRows - y
+		for i, v := range d {
 			switch {
-			case fromBottom <= 5+2*int(v&15):
-				off = front
-			case fromBottom <= 21+2*int(v>>4):
-				off = back
-			}
-			if off != [3]int{} {
-				for k := range px {
-					px[k] = int(top[k]) + (int(low[k])-int(top[k]))*y/(sceneRows-1) + off[k]
-				}
-			}
-			for k := range px {
-				c[y][x][k] = uint8(min(max(px[k], 0), 255))
+			case rise <= frontRise+2*int(v&15):
+				fill(row[i*towerWide:(i+1)*towerWide], mix(front))
+			case rise <= backRise+2*int(v>>4):
+				fill(row[i*towerWide:(i+1)*towerWide], mix(back))
 			}
 		}
 	}
 }
 
-func (c *cover) band(d Digest, t title) {
-	base := int(binary.BigEndian.Uint16(d[0:])) % 1536
-	bg := hue(base, 150, 26)
-	ink := rgb{244, 244, 248}
-	dim := hue(base, 60, 170)
-	for y := sceneRows; y < coverHeight; y++ {
-		for x := range coverWidth {
-			c[y][x] = bg
-		}
+func fill(row []rgb, v rgb) {
+	for i := range row {
+		row[i] = v
 	}
+}
+
+// band draws the text, under a line of 256 colours. With the line every cover
+// has more colours than a palette holds: tools that optimise PNG files do not
+// turn it into a palette picture, which would be no cartridge any more.
+func (c *cover) band(d Digest, t title, top, low [3]int) {
+	var ground, dim [3]int
+	for k := range dim {
+		ground[k] = top[k] / 3
+		dim[k] = (low[k] + 255) / 2
+	}
+	for x := range coverWidth {
+		c[sceneRows][x] = mix([3]int{x, low[1] / 2, 255 - x})
+	}
+	for y := sceneRows + 1; y < coverHeight; y++ {
+		fill(c[y][:], mix(ground))
+	}
+	ink := mix([3]int{248, 248, 250})
 	scale := 2
-	if len([]rune(t.name)) > 11 {
+	if utf8.RuneCountInString(t.name) > 11 {
 		scale = 1
 	}
 	c.text(6, sceneRows+2+7*(2-scale), scale, 22/scale, t.name, ink)
 	c.text(coverWidth-6-12*7, sceneRows+3, 1, 12, t.version, ink)
-	c.text(coverWidth-6-12*7, sceneRows+15, 1, 12, d.Short(), dim)
+	c.text(coverWidth-6-12*7, sceneRows+15, 1, 12, d.Short(), mix(dim))
 }
 
 // text draws at most n characters in a cell of 7 × 13 pixels each.
@@ -140,11 +175,10 @@ func (c *cover) text(x, y, scale, n int, s string, ink rgb) {
 		if r < ' ' || r > '~' {
 			r = '~' + 1
 		}
-		g := &glyphs[r-' ']
 		for gy := range 13 * scale {
-			for gx := range 6 * scale {
-				if g[gy/scale]>>(gx/scale)&1 != 0 {
-					c[y+gy][x+gx] = ink
+			for gx := range 6 {
+				if glyphs[r-' '][gy/scale]>>gx&1 != 0 {
+					fill(c[y+gy][x+gx*scale:][:scale], ink)
 				}
 			}
 		}
@@ -152,23 +186,17 @@ func (c *cover) text(x, y, scale, n int, s string, ink rgb) {
 	}
 }
 
-// row gives row y enlarged to width pixels.
-func (c *cover) row(y, width int, buf []byte) []byte {
-	buf = buf[:0]
-	for _, px := range c[y] {
-		for range width / coverWidth {
-			buf = append(buf, px[:]...)
-		}
-	}
-	return buf
-}
-
 // sum is SHA-256 over the cover's pixels at a width.
 func (c *cover) sum(width int) Digest {
 	h := sha256.New()
-	var buf []byte
+	buf := make([]byte, 0, 3*width)
 	for y := range c {
-		buf = c.row(y, width, buf)
+		buf = buf[:0]
+		for _, px := range c[y] {
+			for range width / coverWidth {
+				buf = append(buf, byte(px), byte(px>>8), byte(px>>16))
+			}
+		}
 		for range width / coverWidth {
 			h.Write(buf)
 		}
@@ -180,70 +208,116 @@ func (c *cover) sum(width int) Digest {
 // row, and the Adler-32 of what it inflates to.
 func (c *cover) encode(width int) ([]byte, adler) {
 	var (
+		w      deflater
 		scale  = width / coverWidth
 		stride = 1 + 3*width
-		w      = bitWriter{out: []byte{0x78, 0x01}}
+		raw    []byte
 		sum    adler
-		prev   = make([]byte, 3*width)
-		cur    []byte
-		all    []byte
 		same   adler
 		repeat = make([]byte, stride) // a row like the one above
 	)
 	repeat[0] = 2
 	same.update(repeat)
-	w.bits(0b010, 3) // a block with the fixed code, not the last one
-	for y := range c {
-		cur = c.row(y, width, cur)
-		row := filterRow(cur, prev)
-		cur, prev = prev, cur
-		sum.update(row)
-		if scale == 1 {
-			all = append(all, row...)
-			continue
-		}
-		w.runs(row)
-		for range scale - 1 {
-			w.literal(2)
-			w.literal(0)
-			w.run(stride-2, 1, repeat[2:])
-			sum.join(same)
-		}
-	}
 	if scale == 1 {
-		w.compress(all)
+		raw = make([]byte, 0, coverHeight*stride)
+		for y := range c {
+			raw = appendRow(raw, c.filter(y, true), 1)
+		}
+		sum.update(raw)
+		w.compress(raw)
+	} else {
+		raw = make([]byte, 0, stride)
+		for y := range c {
+			row := c.filter(y, false)
+			raw = appendRow(raw[:0], row, scale)
+			sum.update(raw)
+			w.row(raw, row, scale)
+			for range scale - 1 {
+				w.literal(2)
+				w.literal(0)
+				w.run(repeat[2:], 1)
+				sum.join(same)
+			}
+		}
 	}
-	c256 := literalCodes[256]
-	w.bits(uint64(c256.v), uint(c256.n))
-	w.flush()
-	return w.out, sum
+	out := bitWriter{out: []byte{0x78, 0x01}}
+	out.block(w.tokens)
+	return out.out, sum
 }
 
-// filterRow gives a row behind its filter byte, with that one of the filters
-// none, sub and up which leaves the fewest changes from pixel to pixel.
-func filterRow(cur, prev []byte) []byte {
-	best, fewest := []byte(nil), 0
-	for f := range byte(3) {
-		row := make([]byte, 1, 1+len(cur))
-		row[0] = f
-		for i, v := range cur {
-			switch {
-			case f == 1 && i >= 3:
-				v -= cur[i-3]
-			case f == 2:
-				v -= prev[i]
-			}
-			row = append(row, v)
+// row encodes an enlarged row by its runs of equal pixels.
+func (w *deflater) row(raw []byte, row filtered, scale int) {
+	w.literal(raw[0])
+	for i := 0; i < coverWidth; {
+		n := 1
+		for i+n < coverWidth && row.px[i+n] == row.px[i] {
+			n++
 		}
-		changes := 0
-		for i := 4; i+3 <= len(row); i += 3 {
-			if !bytes.Equal(row[i:i+3], row[i-3:i]) {
-				changes++
-			}
+		at := 1 + 3*scale*i
+		for _, b := range raw[at : at+3] {
+			w.literal(b)
 		}
-		if best == nil || changes < fewest {
-			best, fewest = row, changes
+		w.run(raw[at+3:at+3*scale*n], 3)
+		i += n
+	}
+}
+
+// filtered is a row after one of PNG's filters.
+type filtered struct {
+	filter  byte
+	px      [coverWidth]rgb
+	changes int // from pixel to pixel
+}
+
+// filter chooses among the filters none, up and, if wanted, sub the one with
+// the fewest changes, and the later of these on a tie.
+func (c *cover) filter(y int, sub bool) filtered {
+	best := filtered{filter: 0, px: c[y]}
+	best.count()
+	try := func(f filtered) {
+		if f.count(); f.changes <= best.changes {
+			best = f
 		}
 	}
+	if y > 0 {
+		f := filtered{filter: 2}
+		for i, v := range c[y] {
+			f.px[i] = v.less(c[y-1][i])
+		}
+		try(f)
+	}
+	if sub {
+		f := filtered{filter: 1}
+		left := rgb(0)
+		for i, v := range c[y] {
+			f.px[i], left = v.less(left), v
+		}
+		try(f)
+	}
 	return best
+}
+
+func (f *filtered) count() {
+	for i := 1; i < len(f.px); i++ {
+		if f.px[i] != f.px[i-1] {
+			f.changes++
+		}
+	}
+}
+
+// less subtracts each byte on its own: the top bits are set so that no borrow
+// leaves a byte, and then put right.
+func (v rgb) less(p rgb) rgb {
+	const high = 0x808080
+	return (v | high) - (p &^ high) ^ (v^p^high)&high
+}
+
+func appendRow(b []byte, row filtered, scale int) []byte {
+	b = append(b, row.filter)
+	for _, px := range row.px {
+		for range scale {
+			b = append(b, byte(px), byte(px>>8), byte(px>>16))
+		}
+	}
+	return b
 }

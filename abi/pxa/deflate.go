@@ -5,166 +5,59 @@ import (
 	"math/bits"
 )
 
-// The cover is compressed by a small encoder of our own, because its bytes are
-// part of the file and must never change, which no library promises: one
-// deflate block with the fixed Huffman code, greedy matching.
+// The cover is compressed by a small encoder of our own, because its bytes
+// are part of the file and must never change, which no library promises: one
+// deflate block with a Huffman code made for it, greedy matching.
 
 const (
 	matchMin  = 3
 	matchMax  = 258
 	window    = 32768
 	hashBits  = 12
-	chainLong = 48 // candidates looked at for one position
+	chainLong = 12 // candidates looked at for one position
+	matchGood = 64 // a match of this length ends the search
 )
 
-// bitWriter collects bits, least significant first.
-type bitWriter struct {
-	out []byte
-	acc uint64
-	n   uint
+// deflater collects the tokens of one block.
+type deflater struct{ tokens []token }
+
+// token is a byte, or a match when distance is not 0, count times over.
+type token struct {
+	value    uint16 // the byte or the length
+	distance uint16 // 32768 is written as 0x8000
+	count    uint32
 }
 
-func (w *bitWriter) bits(v uint64, n uint) {
-	w.acc |= v << w.n
-	for w.n += n; w.n >= 32; w.n -= 32 {
-		w.out = binary.LittleEndian.AppendUint32(w.out, uint32(w.acc))
-		w.acc >>= 32
+func (w *deflater) add(value, distance, count int) {
+	w.tokens = append(w.tokens, token{uint16(value), uint16(distance), uint32(count)})
+}
+
+func (w *deflater) literal(b byte) { w.add(int(b), 0, 1) }
+
+// run repeats what lies distance bytes back for the length of p, whose bytes
+// that is.
+func (w *deflater) run(p []byte, distance int) {
+	n := len(p)
+	if n >= matchMax {
+		w.add(matchMax, distance, n/matchMax)
 	}
-}
-
-// flush pads to a whole byte with an empty stored block, so that what follows
-// starts at one.
-func (w *bitWriter) flush() {
-	w.bits(0, 3)
-	for ; w.n > 0; w.n -= min(w.n, 8) {
-		w.out = append(w.out, byte(w.acc))
-		w.acc >>= 8
+	rest := p[n-n%matchMax:]
+	if len(rest) >= matchMin {
+		w.add(len(rest), distance, 1)
+		return
 	}
-	w.acc = 0
-	w.out = append(w.out, 0, 0, 0xff, 0xff)
-}
-
-// code is a Huffman code with its bits reversed, as deflate sends them, and
-// any extra bits above.
-type code struct {
-	v uint32
-	n uint8
-}
-
-var (
-	literalCodes [257]code // byte values and end of block
-	lengthCodes  [matchMax + 1]code
-)
-
-func init() {
-	for s := range literalCodes {
-		literalCodes[s] = fixedCode(uint32(s))
-	}
-	for l := matchMin; l <= matchMax; l++ {
-		sym, extra, n := lengthSymbol(uint32(l))
-		c := fixedCode(sym)
-		lengthCodes[l] = code{c.v | extra<<c.n, c.n + n}
-	}
-}
-
-// fixedCode is the code of a literal or length symbol in RFC 1951, 3.2.6.
-func fixedCode(s uint32) code {
-	var v uint32
-	var n uint8
-	switch {
-	case s < 144:
-		v, n = 0x30+s, 8
-	case s < 256:
-		v, n = 0x190+s-144, 9
-	case s < 280:
-		v, n = s-256, 7
-	default:
-		v, n = 0xc0+s-280, 8
-	}
-	return code{bits.Reverse32(v) >> (32 - n), n}
-}
-
-// lengthSymbol gives symbol, extra bits and their number: four symbols for
-// each power of two, except that 258 has one of its own.
-func lengthSymbol(l uint32) (sym, extra uint32, n uint8) {
-	if l == matchMax {
-		return 285, 0, 0
-	}
-	l -= matchMin
-	if l < 8 {
-		return 257 + l, 0, 0
-	}
-	n = uint8(bits.Len32(l)) - 3
-	return 257 + 4*uint32(n) + l>>n, l & (1<<n - 1), n
-}
-
-// distanceCode is for distances from 1 to 32768: two symbols of five bits for
-// each power of two.
-func distanceCode(d uint32) (v uint32, n uint) {
-	d--
-	sym, extra, e := d, uint32(0), uint(0)
-	if d >= 4 {
-		e = uint(bits.Len32(d)) - 2
-		sym = 2*uint32(e) + d>>e
-		extra = d & (1<<e - 1)
-	}
-	return bits.Reverse32(sym)>>27 | extra<<5, 5 + e
-}
-
-func (w *bitWriter) literal(b byte) {
-	c := literalCodes[b]
-	w.bits(uint64(c.v), uint(c.n))
-}
-
-func (w *bitWriter) match(length int, distance uint32) {
-	c := lengthCodes[length]
-	d, n := distanceCode(distance)
-	w.bits(uint64(c.v)|uint64(d)<<c.n, uint(c.n)+n)
-}
-
-// run repeats what lies distance bytes back for n bytes, which need not fit
-// one match.
-func (w *bitWriter) run(n int, distance uint32, p []byte) {
-	for n >= matchMin {
-		l := min(n, matchMax)
-		if n-l == 1 || n-l == 2 {
-			l = n - matchMin // leave enough for one more match
-		}
-		w.match(l, distance)
-		n -= l
-		p = p[l:]
-	}
-	for _, b := range p[:n] {
+	for _, b := range rest {
 		w.literal(b)
 	}
 }
 
-// runs encodes p as literals and repetitions of the last three bytes.
-func (w *bitWriter) runs(p []byte) {
-	for i := 0; i < len(p); {
-		n := 0
-		if i >= 3 {
-			n = matchLength(p, i-3, i, len(p)-i)
-		}
-		if n < matchMin {
-			w.literal(p[i])
-			i++
-			continue
-		}
-		w.run(n, 3, p[i:])
-		i += n
-	}
-}
-
 // compress encodes p with matches anywhere in it.
-func (w *bitWriter) compress(p []byte) {
+func (w *deflater) compress(p []byte) {
 	var head [1 << hashBits]int32 // position + 1 of the latest 4 bytes with a hash
 	chain := make([]int32, len(p))
 	insert := func(i int) {
-		if i+4 <= len(p) {
-			h := hash4(p[i:])
-			chain[i], head[h] = head[h], int32(i+1)
-		}
+		h := hash4(p[i:])
+		chain[i], head[h] = head[h], int32(i+1)
 	}
 	for i := 0; i < len(p); {
 		best, at := 0, 0
@@ -179,7 +72,7 @@ func (w *bitWriter) compress(p []byte) {
 				if n := matchLength(p, j, i, limit); n > best {
 					best, at = n, j
 				}
-				if best == limit {
+				if best >= min(limit, matchGood) {
 					break
 				}
 				next = chain[j]
@@ -187,15 +80,20 @@ func (w *bitWriter) compress(p []byte) {
 		}
 		if best < 4 {
 			w.literal(p[i])
-			insert(i)
+			if i+4 <= len(p) {
+				insert(i)
+			}
 			i++
 			continue
 		}
-		w.match(best, uint32(i-at))
-		for range best {
-			insert(i)
-			i++
+		w.add(best, i-at, 1)
+		// Of a long match, which is mostly a run, its ends are enough.
+		for k := range best {
+			if (k < 16 || k >= best-8) && i+k+4 <= len(p) {
+				insert(i + k)
+			}
 		}
+		i += best
 	}
 }
 
@@ -216,4 +114,125 @@ func matchLength(p []byte, a, b, limit int) int {
 		n++
 	}
 	return n
+}
+
+// lengthSymbol gives the symbol of a match length, and its extra bits: four
+// symbols for each power of two, except that 258 has one of its own.
+func lengthSymbol(l uint32) (symbol, extra uint32, n uint) {
+	if l == matchMax {
+		return 285, 0, 0
+	}
+	l -= matchMin
+	if l < 8 {
+		return 257 + l, 0, 0
+	}
+	n = uint(bits.Len32(l)) - 3
+	return 257 + 4*uint32(n) + l>>n, l & (1<<n - 1), n
+}
+
+// distanceSymbol is the same for distances: two symbols for each power of two.
+func distanceSymbol(d uint32) (symbol, extra uint32, n uint) {
+	d--
+	if d < 4 {
+		return d, 0, 0
+	}
+	n = uint(bits.Len32(d)) - 2
+	return 2*uint32(n) + d>>n, d & (1<<n - 1), n
+}
+
+// bitWriter collects bits, least significant first.
+type bitWriter struct {
+	out []byte
+	acc uint64
+	n   uint
+}
+
+// bits appends up to 32 bits.
+func (w *bitWriter) bits(v uint32, n uint) {
+	w.acc |= uint64(v) << w.n
+	if w.n += n; w.n >= 32 {
+		w.out = binary.LittleEndian.AppendUint32(w.out, uint32(w.acc))
+		w.acc >>= 32
+		w.n -= 32
+	}
+}
+
+func (w *bitWriter) code(c code) { w.bits(c.v, uint(c.n)) }
+
+// block writes the tokens as a block that is not the last one, and an empty
+// stored block, which ends at a whole byte.
+func (w *bitWriter) block(tokens []token) {
+	literals, distances := make([]int, 286), make([]int, 30)
+	literals[256] = 1
+	for _, t := range tokens {
+		if t.distance == 0 {
+			literals[t.value] += int(t.count)
+			continue
+		}
+		l, _, _ := lengthSymbol(uint32(t.value))
+		d, _, _ := distanceSymbol(uint32(t.distance))
+		literals[l] += int(t.count)
+		distances[d] += int(t.count)
+	}
+	litCodes, distCodes := w.codes(literals, distances)
+	for _, t := range tokens {
+		if t.distance == 0 {
+			for range t.count {
+				w.code(litCodes[t.value])
+			}
+			continue
+		}
+		l, lx, ln := lengthSymbol(uint32(t.value))
+		d, dx, dn := distanceSymbol(uint32(t.distance))
+		for range t.count {
+			w.code(litCodes[l])
+			w.bits(lx, ln)
+			w.code(distCodes[d])
+			w.bits(dx, dn)
+		}
+	}
+	w.code(litCodes[256])
+	w.bits(0, 3)
+	for w.n > 0 {
+		w.out = append(w.out, byte(w.acc))
+		w.acc >>= 8
+		w.n -= min(w.n, 8)
+	}
+	w.acc = 0
+	w.out = append(w.out, 0, 0, 0xff, 0xff)
+}
+
+// codes chooses both Huffman codes and writes the head of the block.
+func (w *bitWriter) codes(literals, distances []int) (lit, dist []code) {
+	litLengths := codeLengths(literals, maxCodeBits)
+	distLengths := codeLengths(distances, maxCodeBits)
+	for len(litLengths) > 257 && litLengths[len(litLengths)-1] == 0 {
+		litLengths = litLengths[:len(litLengths)-1]
+	}
+	for len(distLengths) > 1 && distLengths[len(distLengths)-1] == 0 {
+		distLengths = distLengths[:len(distLengths)-1]
+	}
+	runs := lengthRuns(append(append([]uint8(nil), litLengths...), distLengths...))
+	counts := make([]int, 19)
+	for _, r := range runs {
+		counts[r.symbol]++
+	}
+	lengths := codeLengths(counts, 7)
+	sent := len(lengthOrder)
+	for lengths[lengthOrder[sent-1]] == 0 {
+		sent--
+	}
+	w.bits(0b100, 3)
+	w.bits(uint32(len(litLengths)-257), 5)
+	w.bits(uint32(len(distLengths)-1), 5)
+	w.bits(uint32(sent-4), 4)
+	for _, s := range lengthOrder[:sent] {
+		w.bits(uint32(lengths[s]), 3)
+	}
+	codes := canonical(lengths)
+	for _, r := range runs {
+		w.code(codes[r.symbol])
+		w.bits(uint32(r.extra), r.n)
+	}
+	return canonical(litLengths), canonical(distLengths)
 }
