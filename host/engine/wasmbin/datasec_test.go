@@ -30,7 +30,7 @@ func TestDataPayload(t *testing.T) {
 		{"adjacent", join(2, seg(4, "ab"), seg(6, "cd")), join(1, seg(4, "abcd"))},
 		{"gap", join(3, seg(1, "ab"), seg(5, "c"), seg(7, "d")), join(1, seg(1, "ab\x00\x00c\x00d"))},
 		{"overlap stays", join(2, seg(4, "ab"), seg(5, "c")), nil},
-		{"descending stays", join(2, seg(9, "ab"), seg(4, "c")), nil},
+		{"descending", join(2, seg(9, "ab"), seg(4, "c")), join(1, seg(4, "c\x00\x00\x00\x00ab"))},
 		{"passive stays", append(join(2, seg(4, "ab")), 1, 1, 'x'), nil},
 		{"wide gap stays", append(join(2, seg(4, "ab")), append([]byte{0, opI32Const, 0x80, 0x02, opEnd, 1}, 'x')...), nil},
 		{"empty segments", join(2, seg(4, ""), seg(4, "x")), join(1, seg(4, "x"))},
