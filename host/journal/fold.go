@@ -1,11 +1,13 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -35,7 +37,7 @@ type Run struct {
 
 // RunQuery selects runs; every field that is set narrows the choice.
 type RunQuery struct {
-	Cartridge string    // a name, or at least 6 leading hex digits of a digest, with or without "sha256:"
+	Cartridge string    // a name, or at least 6 leading hex digits of a digest, of either case, with or without "sha256:"
 	Program   string    // as logged
 	Since     time.Time // begun at or after
 	Until     time.Time // begun before
@@ -57,9 +59,53 @@ func (q *RunQuery) wants(r *Run) bool {
 	if q.Cartridge == "" || q.Cartridge == r.Begin.Name {
 		return true
 	}
-	want := strings.ToLower(strings.TrimPrefix(q.Cartridge, "sha256:"))
-	have := strings.ToLower(strings.TrimPrefix(r.Begin.Cartridge, "sha256:"))
-	return len(want) >= minDigest && strings.HasPrefix(have, want)
+	want := q.digest()
+	return len(want) >= minDigest && strings.HasPrefix(strings.TrimPrefix(r.Begin.Cartridge, "sha256:"), want)
+}
+
+// digest is q.Cartridge as the beginning of a digest.
+func (q *RunQuery) digest() string {
+	return strings.ToLower(strings.TrimPrefix(q.Cartridge, "sha256:"))
+}
+
+// excludes reports, without decoding it, that a begin entry cannot be wanted:
+// most of a long log is passed over this way. A body with escapes in it is
+// never excluded, since what is looked for may be written as one.
+func (q *RunQuery) excludes(body []byte) bool {
+	if bytes.IndexByte(body, '\\') >= 0 {
+		return false
+	}
+	return q.Program != "" && plain(q.Program) && !bytes.Contains(body, []byte(q.Program)) ||
+		q.Cartridge != "" && plain(q.Cartridge) && !bytes.Contains(body, []byte(q.Cartridge)) && !bytes.Contains(body, []byte(q.digest()))
+}
+
+// plain reports whether s stands in JSON as it is.
+func plain(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// leading returns the value of the first member of a body when its name is
+// key and it is a number or a string without escapes, and nil otherwise: the
+// id of a run and the digest of a cartridge stand first, so that finding them
+// costs no parsing.
+func leading(body []byte, key string) []byte {
+	rest, ok := bytes.CutPrefix(body, []byte(`{"`+key+`":`))
+	if !ok {
+		return nil
+	}
+	end := bytes.IndexAny(rest, ",}")
+	if rest = rest[:max(end, 0)]; len(rest) >= 2 && rest[0] == '"' && rest[len(rest)-1] == '"' {
+		rest = rest[1 : len(rest)-1]
+	}
+	if len(rest) == 0 || bytes.ContainsAny(rest, `"\[{`) {
+		return nil
+	}
+	return rest
 }
 
 // Runs folds begin and end entries of log into runs, in the order in which
@@ -83,6 +129,9 @@ func runs(ctx context.Context, read reader, q RunQuery) iter.Seq2[Run, error] {
 	return func(yield func(Run, error) bool) {
 		left := q.Limit
 		emit := func(begin Entry, end *Entry) bool {
+			if q.excludes(begin.Body) {
+				return true
+			}
 			r, err := join(begin, end)
 			if err != nil {
 				return yield(Run{}, err)
@@ -202,7 +251,9 @@ func endOf(e Entry) (uint64, error) {
 	var end struct {
 		Run uint64 `json:"run"`
 	}
-	if err := e.Decode(&end); err != nil {
+	if id, err := strconv.ParseUint(string(leading(e.Body, "run")), 10, 64); err == nil {
+		end.Run = id
+	} else if err := e.Decode(&end); err != nil {
 		return 0, err
 	}
 	if end.Run == 0 || end.Run >= e.Seq {
@@ -220,6 +271,9 @@ func join(begin Entry, end *Entry) (Run, error) {
 		r.End = new(RunEnd)
 		if err := end.Decode(r.End); err != nil {
 			return r, err
+		}
+		if r.End.Run != r.ID {
+			return r, fmt.Errorf("entry %d names two runs: %d and %d", end.Seq, r.ID, r.End.Run)
 		}
 		r.Status = StatusError
 		if r.End.Result == ResultOK {

@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -87,8 +86,8 @@ type picture struct {
 	bytes       int64
 	from, to    int64     // times of the first and the last entry
 	seq         [2]uint64 // first and last
-	counts      map[[3]byte]uint64
-	buckets     []map[[3]byte]uint64
+	counts      [len(kinds)]uint64
+	buckets     [bucketCount][len(kinds)]uint64
 	layout      [maxScale + 1]shelves
 	hash        Hash
 	size        int64
@@ -108,7 +107,7 @@ type picture struct {
 // several segments makes a very high picture; viewers are happier with one
 // segment at a time.
 func (v *View) Image(ctx context.Context, w io.Writer, opt ImageOptions) error {
-	p := &picture{view: v, first: max(1, opt.First), last: v.last, counts: map[[3]byte]uint64{}}
+	p := &picture{view: v, first: max(1, opt.First), last: v.last}
 	if opt.Last != 0 {
 		p.last = opt.Last
 	}
@@ -195,7 +194,6 @@ func (p *picture) measure(ctx context.Context) error {
 	if err := p.spanEnd(ctx, r, &p.to); err != nil {
 		return err
 	}
-	p.buckets = make([]map[[3]byte]uint64, bucketCount)
 	err := p.each(ctx, func(h *header, raw []byte, r *record) error {
 		for s := 1; s <= maxScale; s++ {
 			p.layout[s].place(len(raw) / 3)
@@ -215,11 +213,7 @@ func (p *picture) measure(ctx context.Context) error {
 		p.seq[1], p.hash = r.seq, r.hash
 		kind := kindOf(r.tint)
 		p.counts[kind]++
-		b := &p.buckets[p.bucket(r.time)]
-		if *b == nil {
-			*b = map[[3]byte]uint64{}
-		}
-		(*b)[kind]++
+		p.buckets[p.bucket(r.time)][kind]++
 		return nil
 	})
 	if err != nil {
@@ -379,8 +373,8 @@ func (c *canvas) tile(raw []byte, r *record) error {
 			put(x+i, y, ink[:])
 		}
 	}
-	for i := 0; i < n; i++ {
-		put(x+i%across, capCells+i/across, raw[3*i:])
+	for y := capCells; len(raw) > 0; y++ {
+		raw = raw[copy(c.rows[y*line+3*x:][:3*across], raw):]
 	}
 	for i := n; i%across != 0; i++ {
 		put(x+i%across, capCells+i/across, inkTile[:])
@@ -395,14 +389,22 @@ func (c *canvas) flush() error {
 	}
 	line := imageWidth / c.scale * 3
 	row := make([]byte, 3*imageWidth)
+	for i := range imageWidth {
+		copy(row[3*i:], inkBack[:])
+	}
+	body := row[3*imageMargin:][:3*c.layout.width()*c.scale]
 	for y := range c.high + gapCells {
-		for i := range imageWidth {
-			copy(row[3*i:], inkBack[:])
-		}
-		if y < c.high {
+		switch {
+		case y == c.high:
+			for i := range len(body) / 3 {
+				copy(body[3*i:], inkBack[:])
+			}
+		case y < c.high && c.scale == 1:
+			copy(body, c.rows[y*line:])
+		case y < c.high:
 			for i := range c.layout.width() {
 				for k := range c.scale {
-					copy(row[3*(imageMargin+i*c.scale+k):], c.rows[y*line+3*i:][:3])
+					copy(body[3*(i*c.scale+k):], c.rows[y*line+3*i:][:3])
 				}
 			}
 		}
@@ -419,27 +421,23 @@ func (c *canvas) flush() error {
 // flag gives the three colours of the cartridge that an entry is about, made
 // from its digest: the same cartridge, the same colours.
 func (c *canvas) flag(r *record) (flag [3][3]byte, ok bool) {
-	var body struct {
-		Cartridge string `json:"cartridge"`
-		Run       uint64 `json:"run"`
+	switch string(r.typ) {
+	case TypeEnd:
+		if id, err := endOf(Entry{Seq: r.seq, Body: r.body}); err == nil {
+			flag, ok = c.flags[id]
+			delete(c.flags, id)
+		}
+	case TypeBegin:
+		digest := leading(r.body, "cartridge")
+		if digest == nil {
+			break
+		}
+		flag, ok = flagOf(digest), true
+		if len(c.flags) < maxFlags {
+			c.flags[r.seq] = flag
+		}
 	}
-	typ := string(r.typ)
-	if typ != TypeBegin && typ != TypeEnd || json.Unmarshal(r.body, &body) != nil {
-		return flag, false
-	}
-	if typ == TypeEnd {
-		flag, ok = c.flags[body.Run]
-		delete(c.flags, body.Run)
-		return flag, ok
-	}
-	if body.Cartridge == "" {
-		return flag, false
-	}
-	flag = flagOf(body.Cartridge)
-	if len(c.flags) < maxFlags {
-		c.flags[r.seq] = flag
-	}
-	return flag, true
+	return flag, ok
 }
 
 func utc(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05") }

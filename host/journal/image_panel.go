@@ -16,7 +16,7 @@ import (
 
 // kinds are the colours that the legend names, in the order in which the bars
 // of the timeline stack them.
-var kinds = []struct {
+var kinds = [...]struct {
 	tint [3]byte
 	name string
 }{
@@ -30,19 +30,20 @@ var kinds = []struct {
 	{inkOther, "other"},
 }
 
-func kindOf(tint [3]byte) [3]byte {
-	for _, k := range kinds {
+// kindOf returns the index of a colour in kinds.
+func kindOf(tint [3]byte) int {
+	for i, k := range kinds {
 		if k.tint == tint {
-			return tint
+			return i
 		}
 	}
-	return inkOther
+	return len(kinds) - 1
 }
 
 // flagOf makes three colours of a digest (or of any other name).
-func flagOf(digest string) (flag [3][3]byte) {
+func flagOf(digest []byte) (flag [3][3]byte) {
 	h := fnv.New64a()
-	h.Write([]byte(digest))
+	h.Write(digest)
 	v := h.Sum64()
 	for i := range flag {
 		flag[i] = hue(int(v>>(16*i)) & 0xFFFF)
@@ -143,15 +144,15 @@ func (p *picture) panel() *image.RGBA {
 	// The legend shows only what occurs.
 	box(m, imageMargin, 77, 11, 11, inkSeg)
 	x := text(m, imageMargin+17, 76, 1, inkText, "segment") + 18
-	for _, k := range kinds {
-		if n := p.counts[k.tint]; n > 0 {
+	for i, k := range kinds {
+		if n := p.counts[i]; n > 0 {
 			box(m, x, 77, 11, 11, k.tint)
 			x = text(m, x+17, 76, 1, inkText, k.name)
 			x = text(m, x+7, 76, 1, inkFaint, thousands(n)) + 18
 		}
 	}
 	x = text(m, imageMargin, 98, 1, inkFaint, "Each tile is an entry: its cap says what happened, its end")
-	flag := flagOf(p.hash.String())
+	flag := flagOf(p.hash[:])
 	for i := range flag {
 		box(m, x+7+5*i, 101, 5, 8, flag[i])
 	}
@@ -172,12 +173,12 @@ func (p *picture) bars(m *image.RGBA) {
 	}
 	for i, b := range p.buckets {
 		y, rest := barsTop+barsHeight, uint64(0)
-		for _, k := range kinds {
+		for at, k := range kinds {
 			// Heights are rounded on the running sum, so that they add up.
 			low := rest * barsHeight / most
-			rest += b[k.tint]
+			rest += b[at]
 			h := int(rest*barsHeight/most - low)
-			if h == 0 && b[k.tint] > 0 && y > barsTop {
+			if h == 0 && b[at] > 0 && y > barsTop {
 				h = 1 // one entry among thousands is still seen
 			}
 			h = min(h, y-barsTop)

@@ -15,9 +15,9 @@ import (
 )
 
 // SyncPolicy says when an append waits for the disk. [Draft.Sync] asks for it
-// in any case. Without waiting, an entry survives the death of every process at
-// once, but up to about half a minute of entries can be lost when the machine
-// loses power; what is left is still a whole, verifiable log.
+// in any case; waiting covers all entries before, too. Without waiting, an
+// entry survives the death of every process at once, but the entries of the
+// last half minute or so can be lost when the machine loses power.
 type SyncPolicy int
 
 const (

@@ -14,7 +14,7 @@ const (
 // RunBegin is the body of the entry that is appended before a run: what is
 // about to happen. Fields are only ever added.
 type RunBegin struct {
-	Cartridge  string    `json:"cartridge"`             // digest, 64 hex digits
+	Cartridge  string    `json:"cartridge"`             // digest, 64 lower-case hex digits; first, see leading
 	Name       string    `json:"name"`                  // from the manifest
 	Version    string    `json:"version"`               // from the manifest
 	Program    string    `json:"program"`               // "module:function" or "module"
@@ -49,7 +49,7 @@ const (
 // RunEnd is the body of the entry that is appended after a run: what became of
 // it. Fields are only ever added.
 type RunEnd struct {
-	Run          uint64            `json:"run"` // sequence number of its begin entry; EndRun fills it in
+	Run          uint64            `json:"run"` // sequence number of its begin entry; EndRun fills it in; first, see leading
 	Result       string            `json:"result"`
 	ExitCode     uint32            `json:"exit_code,omitempty"`
 	Error        *RunError         `json:"error,omitempty"`

@@ -206,8 +206,8 @@ func TestVerifyForgedButWrong(t *testing.T) {
 		{"flags", func(l tail) record {
 			return record{seq: l.seq + 1, time: l.time, flags: 1, typ: []byte("t"), body: []byte("{}")}
 		}},
-		{"body is no JSON", func(l tail) record {
-			return record{seq: l.seq + 1, time: l.time, typ: []byte("t"), body: []byte("{x}")}
+		{"body is no object", func(l tail) record {
+			return record{seq: l.seq + 1, time: l.time, typ: []byte("t"), body: []byte("[1]")}
 		}},
 		{"control character", func(l tail) record {
 			return record{seq: l.seq + 1, time: l.time, typ: []byte("t"), body: []byte("{\n}")}
