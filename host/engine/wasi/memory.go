@@ -86,12 +86,14 @@ func Cost(fn int, mod api.Module, stack []uint64) uint64 {
 // may copy. If it returns an error number, the call must not be made.
 func measure(fn int, v view, stack []uint64, old bool) (cost uint64, errno uint32) {
 	args := table[fn].args
-	for i := 0; i < len(args); i++ {
+	for i := range len(args) {
 		ptr := uint32(stack[i])
 		var size uint64
 		switch args[i] {
 		case 'i', 'l', 'n':
 			continue
+		case 'a':
+			size = 0
 		case '2', '4', '8':
 			size = uint64(args[i] - '0')
 		case 'F':
@@ -149,9 +151,9 @@ func either(errno, next uint32) uint32 {
 	return next
 }
 
-// first adds EFAULT for a range outside the memory.
+// first adds EFAULT for a range outside the memory, and for any without one.
 func first(errno uint32, v view, ptr uint32, size uint64) uint32 {
-	if errno == 0 && !v.has(ptr, size) {
+	if errno == 0 && (v.mem == nil || !v.has(ptr, size)) {
 		return eFault
 	}
 	return errno
@@ -160,7 +162,7 @@ func first(errno uint32, v view, ptr uint32, size uint64) uint32 {
 // checkPath refuses what wazero would copy, or report, wrongly.
 func checkPath(v view, ptr uint32, size uint64) uint32 {
 	switch {
-	case !v.has(ptr, size):
+	case v.mem == nil || !v.has(ptr, size):
 		return eFault
 	case size == 0:
 		return eNoent
@@ -184,7 +186,7 @@ func checkIovecs(v view, ptr, n uint32) (total uint64, errno uint32) {
 	if n > maxIovecs {
 		return 0, eInval
 	}
-	if !v.has(ptr, uint64(n)*8) {
+	if v.mem == nil || !v.has(ptr, uint64(n)*8) {
 		return 0, eFault
 	}
 	if n == 0 {

@@ -16,6 +16,7 @@ const (
 // call may touch before it is made:
 //
 //	i  a plain i32                 l  a plain i64
+//	a  pointer to a result whose size only wazero knows
 //	2 4 8  pointer to a result of so many bytes
 //	F  pointer to an fdstat, 24 bytes
 //	S  pointer to a filestat, 64 bytes (56 in wasi_unstable)
@@ -31,11 +32,11 @@ type def struct {
 
 // table is sorted by name; an index into it is the number of a function.
 var table = [...]def{
-	{"args_get", "ii", plain},
+	{"args_get", "aa", plain},
 	{"args_sizes_get", "44", plain},
 	{"clock_res_get", "i8", clockKind},
 	{"clock_time_get", "il8", clockKind},
-	{"environ_get", "ii", plain},
+	{"environ_get", "aa", plain},
 	{"environ_sizes_get", "44", plain},
 	{"fd_advise", "illi", plain},
 	{"fd_allocate", "ill", allocateKind},
