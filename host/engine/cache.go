@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -30,7 +32,7 @@ const DefaultCacheBytes = 2 << 30
 // cacheKey. An entry holds:
 //
 //	entry          magic, CRC-32C of the rest, length and JSON of entryInfo, the twin
-//	wazero-…/NAME  machine code as wazero wrote it
+//	wazero-…/NAME  machine code as wazero wrote it, which has a CRC-32C of its own
 //
 // The machine code was compiled from the instrumented module and is filed under the
 // name wazero looks for when it is given the twin: the same module with empty
@@ -48,7 +50,7 @@ type diskCache struct {
 }
 
 const (
-	entryMagic   = "pxcc0001"
+	entryMagic   = "pxcc0002"
 	entryFile    = "entry"
 	tmpPrefix    = "tmp-"
 	touchEvery   = time.Hour      // how exact the order of last use is
@@ -64,7 +66,11 @@ type entryInfo struct {
 	Source   string     `json:"source"` // digest of the original module
 	CodePath string     `json:"code"`   // relative to the entry
 	CodeSize int64      `json:"code_size"`
-	CodeCRC  uint32     `json:"code_crc32c"`
+	// CodeFrom and CodeTo bound the part of the file whose checksum wazero compares
+	// when it reads it; CodeCRC is the CRC-32C of everything else.
+	CodeFrom int64  `json:"code_from"`
+	CodeTo   int64  `json:"code_to"`
+	CodeCRC  uint32 `json:"code_crc32c"`
 }
 
 type cacheEntry struct {
@@ -149,16 +155,71 @@ func writeEntry(dir string, info *entryInfo, twin []byte) error {
 
 // checkCode compares the code file with what the entry recorded of it.
 func checkCode(dir string, info *entryInfo) error {
-	size, sum, err := checksumFile(filepath.Join(dir, info.CodePath))
+	f, err := os.Open(filepath.Join(dir, info.CodePath))
 	if errors.Is(err, fs.ErrNotExist) {
 		return errCacheMiss
 	} else if err != nil {
 		return err
 	}
-	if size != info.CodeSize || sum != info.CodeCRC {
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if st.Size() != info.CodeSize || info.CodeFrom < 0 || info.CodeFrom > info.CodeTo || info.CodeTo > info.CodeSize {
+		return errors.New("cached code has another size")
+	}
+	sum := crc32.New(castagnoli)
+	for _, part := range []*io.SectionReader{io.NewSectionReader(f, 0, info.CodeFrom), io.NewSectionReader(f, info.CodeTo, info.CodeSize-info.CodeTo)} {
+		if _, err := io.Copy(sum, part); err != nil {
+			return err
+		}
+	}
+	if sum.Sum32() != info.CodeCRC {
 		return errors.New("cached code fails its checksum")
 	}
 	return nil
+}
+
+// measureCode fills in what an entry records of its code file. The layout of the
+// file is wazero's own, so it is not relied on: where the machine code is not found
+// at its place with its checksum behind it, the entry covers the whole file itself.
+func measureCode(path string, info *entryInfo) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	info.CodeSize = int64(len(data))
+	info.CodeFrom, info.CodeTo = codeSpan(data)
+	info.CodeCRC = crc32.Update(crc32.Checksum(data[:info.CodeFrom], castagnoli), castagnoli, data[info.CodeTo:])
+	return nil
+}
+
+// codeSpan finds the machine code in a code file: magic "WAZEVO", a version string
+// behind its length, the count of functions and their offsets, the length of the
+// code, the code, its CRC-32C. It returns 0, 0 when the file is not like that.
+func codeSpan(data []byte) (from, to int64) {
+	const magic = "WAZEVO"
+	rest, ok := bytes.CutPrefix(data, []byte(magic))
+	if !ok || len(rest) < 1 || len(rest) < 1+int(rest[0])+4 {
+		return 0, 0
+	}
+	rest = rest[1+int(rest[0]):]
+	skip := uint64(binary.LittleEndian.Uint32(rest))*8 + 4
+	if uint64(len(rest)) < skip+8 {
+		return 0, 0
+	}
+	rest = rest[skip:]
+	size := binary.LittleEndian.Uint64(rest)
+	rest = rest[8:]
+	if size > uint64(len(rest)) || uint64(len(rest))-size < 4 {
+		return 0, 0
+	}
+	if crc32.Checksum(rest[:size], castagnoli) != binary.LittleEndian.Uint32(rest[size:]) {
+		return 0, 0
+	}
+	from = int64(len(data) - len(rest))
+	return from, from + int64(size)
 }
 
 // untouched reports whether the entry still holds its one code file: had wazero not
@@ -214,7 +275,7 @@ func (c *diskCache) fill(ctx context.Context, e *Engine, key, source string, out
 		return err
 	}
 	info := &entryInfo{Meta: *meta, Source: source, CodePath: rel}
-	if info.CodeSize, info.CodeCRC, err = checksumFile(name); err != nil {
+	if err := measureCode(name, info); err != nil {
 		return err
 	}
 	if err := writeEntry(entry, info, out.Twin); err != nil {

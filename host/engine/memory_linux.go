@@ -4,5 +4,4 @@ import "golang.org/x/sys/unix"
 
 const (
 	mapNoReserve = unix.MAP_NORESERVE
-	mapPopulate  = unix.MAP_POPULATE
 )

@@ -4,5 +4,4 @@ package engine
 
 const (
 	mapNoReserve = 0
-	mapPopulate  = 0
 )
