@@ -1,0 +1,416 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pxos/pxos/host"
+	"github.com/pxos/pxos/host/journal"
+	"github.com/pxos/pxos/host/term"
+)
+
+// shownRuns is how many runs the table shows without --limit.
+const shownRuns = 50
+
+// loggedRun is the JSON form of one run in the log. Keys are added, none is removed.
+// What is known only after a run is null until it has ended.
+type loggedRun struct {
+	Run        uint64               `json:"run"`
+	Time       time.Time            `json:"time"`
+	Status     journal.Status       `json:"status"`
+	Cartridge  string               `json:"cartridge"`
+	Name       string               `json:"name"`
+	Version    string               `json:"version"`
+	Program    string               `json:"program"`
+	ArgsDigest string               `json:"args_digest"`
+	Granted    []string             `json:"granted"`
+	Limits     journal.RunLimits    `json:"limits"`
+	Isolation  string               `json:"isolation"`
+	Host       string               `json:"host"`
+	Result     *string              `json:"result"` // ok, exit or error
+	ResultSum  string               `json:"result_digest,omitempty"`
+	ExitCode   *uint32              `json:"exit_code"`
+	Error      string               `json:"error,omitempty"`
+	ErrorType  string               `json:"error_type,omitempty"`
+	Duration   *float64             `json:"duration"` // seconds
+	Fuel       *uint64              `json:"fuel"`
+	Memory     *uint64              `json:"memory"`
+	Output     *uint64              `json:"output"`
+	HostCalls  map[string]uint64    `json:"host_calls"`
+	Network    []journal.NetRequest `json:"network"`
+}
+
+func logged(r journal.Run) loggedRun {
+	out := loggedRun{
+		Run: r.ID, Time: r.Time, Status: r.Status, Cartridge: r.Begin.Cartridge, Name: r.Begin.Name, Version: r.Begin.Version,
+		Program: r.Begin.Program, ArgsDigest: r.Begin.ArgsDigest, Granted: r.Begin.Grants, Limits: r.Begin.Limits,
+		Isolation: r.Begin.Isolation, Host: r.Begin.Host,
+	}
+	if e := r.End; e != nil {
+		seconds := time.Duration(e.DurationNS).Seconds()
+		out.Result, out.ExitCode, out.Duration = &e.Result, &e.ExitCode, &seconds
+		out.Fuel, out.Memory, out.Output = &e.Fuel, &e.MemoryPeak, &e.OutputBytes
+		out.HostCalls, out.Network, out.ResultSum = e.Calls, e.Network, e.ResultDigest
+		if e.Error != nil {
+			out.Error, out.ErrorType = e.Error.Message, e.Error.Type
+		}
+	}
+	return out
+}
+
+type logFlags struct {
+	cartridge, program, since, until string
+	status                           []string
+	limit                            int
+	asJSON, entries, newest          bool
+}
+
+func (a *app) logCmd() *cobra.Command {
+	var f logFlags
+	cmd := a.command("log [flags]", "Show what ran here",
+		`Shows the runs in the log, in the order in which they began: what ran, when, with
+what result. A run whose host died before it ended is shown as interrupted. With
+--json each run is one JSON object on a line of its own; with --entries the log's
+own entries are shown instead of runs.`,
+		`  pxos-host log
+  pxos-host log --cartridge hello --since 24h
+  pxos-host log --status error --status interrupted --json
+  pxos-host log verify --head "$(cat head.txt)"
+  pxos-host log image log.png`)
+	fl := cmd.Flags()
+	fl.StringVar(&f.cartridge, "cartridge", "", "only this `CARTRIDGE`: a name, or the first 6 or more digits of a digest")
+	fl.StringVar(&f.program, "program", "", "only this `PROGRAM`")
+	fl.StringVar(&f.since, "since", "", "only runs since this `TIME`: 2h ago as 2h, a date, or RFC 3339")
+	fl.StringVar(&f.until, "until", "", "only runs before this `TIME`")
+	fl.StringArrayVar(&f.status, "status", nil, "only this `STATUS`: ok, error, running, interrupted or unknown")
+	fl.IntVar(&f.limit, "limit", -1, "the newest `N` runs, 0 for all (default: 50 in the table, all in JSON)")
+	fl.BoolVar(&f.newest, "newest", false, "newest first")
+	fl.BoolVar(&f.asJSON, "json", false, "one JSON object a line")
+	fl.BoolVar(&f.entries, "entries", false, "entries of all kinds instead of runs")
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		v, err := a.view(cmd.Context())
+		if err != nil || v == nil {
+			return err
+		}
+		if f.entries {
+			return a.logEntries(cmd.Context(), v, &f)
+		}
+		return a.logRuns(cmd.Context(), v, &f)
+	}
+	cmd.AddCommand(a.logVerifyCmd(), a.logHeadCmd(), a.logImageCmd())
+	return cmd
+}
+
+// view opens the log for reading. Without a log it says so and returns nil.
+func (a *app) view(ctx context.Context) (*journal.View, error) {
+	home, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	v, err := journal.OpenView(ctx, host.JournalDir(home))
+	if errors.Is(err, fs.ErrNotExist) {
+		a.note("nothing ran yet: there is no log in %s", home)
+		return nil, nil
+	}
+	return v, err
+}
+
+// moment reads a time: a duration before now, a date, or RFC 3339.
+func moment(flag, s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return time.Now().Add(-d), nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usagef("write "+flag+" 2h, "+flag+" 2026-01-31 or "+flag+" 2026-01-31T12:00:00Z", "%s %q is no time", flag, s)
+}
+
+func (f *logFlags) query() (journal.RunQuery, error) {
+	q := journal.RunQuery{Cartridge: f.cartridge, Program: f.program}
+	var err error
+	if q.Since, err = moment("--since", f.since); err != nil {
+		return q, err
+	}
+	if q.Until, err = moment("--until", f.until); err != nil {
+		return q, err
+	}
+	for _, s := range f.status {
+		st, err := journal.ParseStatus(s)
+		if err != nil {
+			return q, usagef("", "--status %q: %w", s, err)
+		}
+		q.Status = append(q.Status, st)
+	}
+	// A program may be named without its function, as run takes it.
+	if q.Program != "" && !strings.Contains(q.Program, ":") {
+		q.Program += ":main"
+	}
+	q.Limit = f.limit
+	if f.limit < 0 {
+		if q.Limit = shownRuns; f.asJSON {
+			q.Limit = 0
+		}
+	}
+	return q, nil
+}
+
+func (a *app) logRuns(ctx context.Context, v *journal.View, f *logFlags) error {
+	q, err := f.query()
+	if err != nil {
+		return err
+	}
+	show, flush := a.showRun(f.asJSON)
+	// All of it in order needs no memory; the newest few are turned round.
+	if q.Limit == 0 && !f.newest {
+		q.Oldest = true
+	}
+	var (
+		runs   []journal.Run
+		faults []error
+	)
+	for r, err := range v.Runs(ctx, q) {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			faults = append(faults, err)
+		case q.Oldest || f.newest:
+			if err := show(r); err != nil {
+				return err
+			}
+		default:
+			runs = append(runs, r)
+		}
+	}
+	for _, r := range slices.Backward(runs) {
+		if err := show(r); err != nil {
+			return err
+		}
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	return damaged(faults)
+}
+
+func damaged(faults []error) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return hinted(fmt.Errorf("%d entries of the log cannot be read; the first: %w", len(faults), faults[0]), "pxos-host log verify finds what is wrong")
+}
+
+// showRun returns how a run is shown, and what to call at the end.
+func (a *app) showRun(asJSON bool) (show func(journal.Run) error, flush func() error) {
+	if asJSON {
+		return func(r journal.Run) error { return a.printJSON(logged(r)) }, func() error { return nil }
+	}
+	t := newTable(a.out)
+	return func(r journal.Run) error {
+		took, outcome := "", string(r.Status)
+		if r.End != nil {
+			took = time.Duration(r.End.DurationNS).Round(100 * time.Microsecond).String()
+			switch {
+			case r.End.Error != nil:
+				outcome = r.End.Error.Type
+				if r.End.Result == journal.ResultExit {
+					outcome = fmt.Sprintf("exit %d", r.End.ExitCode)
+				}
+			case r.End.ExitCode != 0:
+				outcome = fmt.Sprintf("exit %d", r.End.ExitCode)
+			}
+		}
+		digest := r.Begin.Cartridge
+		if len(digest) > 12 {
+			digest = digest[:12]
+		}
+		t.row(fmt.Sprint(r.ID), r.Time.Local().Format("2006-01-02 15:04:05"), term.Line(outcome), took,
+			term.Line(r.Begin.Name+" "+r.Begin.Version), term.Line(digest), term.Line(strings.TrimSuffix(r.Begin.Program, ":main")))
+		return nil
+	}, t.flush
+}
+
+func (a *app) logEntries(ctx context.Context, v *journal.View, f *logFlags) error {
+	if f.cartridge != "" || f.program != "" || len(f.status) > 0 {
+		return usagef("leave out --entries, or these flags", "--cartridge, --program and --status select runs, not entries")
+	}
+	q, err := f.query()
+	if err != nil {
+		return err
+	}
+	r := journal.Range{Since: q.Since, Until: q.Until, Limit: q.Limit, Newest: f.newest || q.Limit > 0}
+	var entries []journal.Entry
+	var faults []error
+	show := func(e journal.Entry) error {
+		if f.asJSON {
+			return a.printJSON(e)
+		}
+		_, err := fmt.Fprintf(a.out, "%d %s %s %s\n", e.Seq, e.Time.Format(time.RFC3339Nano), e.Type, journal.PrintableJSON(e.Body))
+		return err
+	}
+	for e, err := range v.Read(ctx, r) {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			faults = append(faults, err)
+		case r.Newest && !f.newest:
+			entries = append(entries, e)
+		default:
+			if err := show(e); err != nil {
+				return err
+			}
+		}
+	}
+	for _, e := range slices.Backward(entries) {
+		if err := show(e); err != nil {
+			return err
+		}
+	}
+	return damaged(faults)
+}
+
+func (a *app) logVerifyCmd() *cobra.Command {
+	cmd := a.command("verify [--head HEAD] [--json]", "Check the whole log",
+		`Checks every byte of the log and its chain of hashes. With a head that was saved
+earlier it also finds out when the log was cut short or written anew since.`,
+		`  pxos-host log head > head.txt
+  pxos-host log verify --head "$(cat head.txt)"`)
+	head := cmd.Flags().String("head", "", "the `HEAD` that log head printed earlier")
+	asJSON := cmd.Flags().Bool("json", false, "one JSON object")
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var saved *journal.Head
+		if cmd.Flags().Changed("head") {
+			h, err := journal.ParseHead(*head)
+			if err != nil {
+				return usagef("pxos-host log head prints one", "%w", err)
+			}
+			saved = &h
+		}
+		v, err := a.view(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if v == nil {
+			if saved != nil && saved.Seq > 0 {
+				return hinted(errors.New("the log is gone: the saved head is of one with entries"), "check PXOS_HOME")
+			}
+			return nil
+		}
+		rep, err := v.Verify(cmd.Context(), saved)
+		torn := errors.Is(err, journal.ErrTorn)
+		if *asJSON {
+			out := struct {
+				OK    bool   `json:"ok"`
+				Error string `json:"error,omitempty"`
+				journal.Report
+			}{OK: err == nil || torn, Report: rep}
+			if err != nil {
+				out.Error = err.Error()
+			}
+			if perr := a.printJSON(out); perr != nil {
+				return perr
+			}
+		}
+		if torn {
+			a.note("%v; the next run sets it aside", err)
+			err = nil
+		}
+		if err != nil {
+			return hinted(err, "restore the log from a copy, or keep this one and begin a new one with another PXOS_HOME")
+		}
+		if !*asJSON {
+			fmt.Fprintf(a.out, "ok, %d entries in %d segments, head %s\n", rep.Entries, rep.Segments, rep.Head)
+		}
+		return nil
+	}
+	return cmd
+}
+
+func (a *app) logHeadCmd() *cobra.Command {
+	cmd := a.command("head", "Print the head of the log, to be kept elsewhere",
+		"Prints one line that names the newest entry. Kept out of reach, on paper or on\nanother machine, it is what log verify --head compares the log with.",
+		"  pxos-host log head > head.txt")
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		v, err := a.view(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if v == nil {
+			return &exitError{code: exitFailed}
+		}
+		_, err = fmt.Fprintln(a.out, v.Head())
+		return err
+	}
+	return cmd
+}
+
+func (a *app) logImageCmd() *cobra.Command {
+	cmd := a.command("image OUT.png [--segment N]", "Draw the log as a picture",
+		"Writes the log as a PNG picture: a timeline, and each entry as pixels that hold it.",
+		"  pxos-host log image log.png")
+	segment := cmd.Flags().Uint64("segment", 0, "only segment `N` (default: all)")
+	cmd.Args = cobra.ExactArgs(1)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		v, err := a.view(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if v == nil {
+			return &exitError{code: exitFailed}
+		}
+		if err := writePicture(cmd.Context(), v, args[0], journal.ImageOptions{First: *segment, Last: *segment}); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.out, "%s: %d entries\n", term.Line(args[0]), v.Head().Seq)
+		return err
+	}
+	return cmd
+}
+
+// writePicture draws into a file that appears when it is whole.
+func writePicture(ctx context.Context, v *journal.View, out string, opt journal.ImageOptions) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(out), "."+filepath.Base(out)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	w := bufio.NewWriterSize(f, 1<<20)
+	if err = v.Image(ctx, w, opt); err != nil {
+		return err
+	}
+	if err = w.Flush(); err != nil {
+		return err
+	}
+	if err = f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), out)
+}

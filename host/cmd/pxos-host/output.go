@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/pxos/pxos/abi"
+	"github.com/pxos/pxos/host/journal"
+)
+
+// printJSON writes one JSON document and a line feed: indented on a terminal, on one
+// line otherwise. Characters that a terminal could act on are written as escapes.
+func (a *app) printJSON(v any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	out := journal.PrintableJSON(bytes.TrimSuffix(b.Bytes(), []byte{'\n'}))
+	if isTerminal(a.out) {
+		b.Reset()
+		if err := json.Indent(&b, out, "", "  "); err != nil {
+			return err
+		}
+		out = b.Bytes()
+	}
+	_, err := a.out.Write(append(out, '\n'))
+	return err
+}
+
+// printResult writes the JSON result of a program. Off a terminal its bytes are left
+// as they are, but for white space between tokens.
+func (a *app) printResult(doc json.RawMessage) error {
+	var b bytes.Buffer
+	if err := json.Compact(&b, doc); err != nil {
+		return fmt.Errorf("result of the program: %w", err)
+	}
+	if isTerminal(a.out) {
+		safe := journal.PrintableJSON(b.Bytes())
+		b.Reset()
+		if err := json.Indent(&b, safe, "", "  "); err != nil {
+			return err
+		}
+	}
+	b.WriteByte('\n')
+	_, err := a.out.Write(b.Bytes())
+	return err
+}
+
+// table writes aligned columns; cells must be safe to show.
+type table struct{ w *tabwriter.Writer }
+
+func newTable(f *os.File) *table { return &table{tabwriter.NewWriter(f, 0, 8, 2, ' ', 0)} }
+
+func (t *table) row(cells ...string) { fmt.Fprintln(t.w, strings.Join(cells, "\t")) }
+
+func (t *table) flush() error { return t.w.Flush() }
+
+// progress returns a function that shows how far a long job is, for a terminal only
+// (nil elsewhere), and one that clears the line again.
+func (a *app) progress(what string) (step func(done, total int64), clear func()) {
+	if !isTerminal(a.err) {
+		return nil, func() {}
+	}
+	start := time.Now()
+	var last time.Time
+	shown := false
+	step = func(done, total int64) {
+		now := time.Now()
+		if now.Sub(start) < 300*time.Millisecond || now.Sub(last) < 100*time.Millisecond {
+			return
+		}
+		last, shown = now, true
+		rate := float64(done) / now.Sub(start).Seconds()
+		percent := int64(100)
+		if total > 0 {
+			percent = done * 100 / total
+		}
+		fmt.Fprintf(a.err, "\r\x1b[K%s %3d %%  %s  %s/s", what, percent, abi.FormatBytes(done), abi.FormatBytes(int64(rate)))
+	}
+	return step, func() {
+		if shown {
+			fmt.Fprint(a.err, "\r\x1b[K")
+		}
+	}
+}

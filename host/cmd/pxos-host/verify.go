@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pxos/pxos/abi"
+	"github.com/pxos/pxos/abi/pxa"
+	"github.com/pxos/pxos/host/term"
+)
+
+// verified is the JSON form of one verified file.
+type verified struct {
+	File        string   `json:"file"`
+	OK          bool     `json:"ok"`
+	Digest      string   `json:"digest,omitempty"`
+	Name        string   `json:"name,omitempty"`
+	Version     string   `json:"version,omitempty"`
+	Entries     int      `json:"entries"`
+	Content     int64    `json:"content_bytes"`
+	Archive     int64    `json:"archive_bytes"`
+	Unsupported []string `json:"unsupported"` // entries whose codec this host does not know
+	Error       string   `json:"error,omitempty"`
+
+	err error
+}
+
+func (a *app) verifyCmd() *cobra.Command {
+	cmd := a.command("verify X... [--digest DIGEST]", "Check cartridges bit by bit",
+		`Reads each cartridge whole: the picture and its checksums, the cover, the digest,
+every entry against its own digest, and the manifest. It fails when one is faulty.`,
+		`  pxos-host verify hello.pxa
+  pxos-host verify *.pxa --json
+  pxos-host verify hello.pxa --digest 5f1c…  (all 64 digits)`)
+	fl := cmd.Flags()
+	asJSON := fl.Bool("json", false, "one JSON object a line")
+	want := fl.String("digest", "", "the `DIGEST` that the cartridge must have")
+	precompile := fl.Bool("precompile", false, "also compile for this machine, so that the first run is fast")
+	cmd.Args = cobra.MinimumNArgs(1)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *want != "" && (len(args) != 1 || !abi.ValidDigest(*want)) {
+			return usagef("pxos-host inspect shows digests", "--digest takes the 64 hex digits of one cartridge")
+		}
+		failed := 0
+		for _, file := range args {
+			v := a.verifyFile(cmd.Context(), file, *want)
+			if errors.Is(v.err, context.Canceled) {
+				return v.err
+			}
+			if v.OK && *precompile {
+				v.err = a.precompile(cmd.Context(), file)
+				v.OK = v.err == nil
+			}
+			if !v.OK {
+				failed++
+				v.Error = v.err.Error()
+			}
+			switch {
+			case *asJSON:
+				if err := a.printJSON(v); err != nil {
+					return err
+				}
+			case v.OK:
+				fmt.Fprintf(a.out, "%s: ok, %s %s, %d entries, %s, digest %s\n", term.Line(file), v.Name, v.Version, v.Entries, abi.FormatBytes(v.Content), v.Digest)
+				for _, p := range v.Unsupported {
+					a.note("%s: entry %s has a codec that this version cannot read; it was not checked", file, p)
+				}
+			default:
+				a.fail(file+": "+v.Error, hintOf(v.err))
+			}
+		}
+		if failed > 0 {
+			return &exitError{code: exitFailed}
+		}
+		return nil
+	}
+	return cmd
+}
+
+func (a *app) verifyFile(ctx context.Context, file, want string) *verified {
+	v := &verified{File: file, Unsupported: []string{}}
+	v.err = a.verifyInto(ctx, v, want)
+	v.OK = v.err == nil
+	return v
+}
+
+func (a *app) verifyInto(ctx context.Context, v *verified, want string) error {
+	f, err := os.Open(v.File)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("not a plain file")
+	}
+	r, err := pxa.Open(f, info.Size(), nil)
+	if err != nil {
+		return err
+	}
+	step, clear := a.progress("verifying")
+	rep, err := r.Verify(ctx, step)
+	clear()
+	if err != nil {
+		return err
+	}
+	v.Digest, v.Entries, v.Content, v.Archive = rep.Digest.String(), rep.Entries, rep.Content, rep.ArchiveBytes
+	v.Unsupported = append(v.Unsupported, rep.Unsupported...)
+	if want != "" && v.Digest != want {
+		return fmt.Errorf("the digest is %s: this is another cartridge", v.Digest)
+	}
+	src, err := r.Manifest()
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the archive is sound but has no %s: it can be listed and unpacked, not run", abi.ManifestPath)
+	}
+	if err != nil {
+		return err
+	}
+	m, err := abi.ParseManifest(src)
+	if err != nil {
+		return err
+	}
+	v.Name, v.Version = m.Name, m.Version
+	var missing []string
+	for _, p := range m.Programs {
+		if _, ok := r.Lookup(p.Module); !ok {
+			missing = append(missing, p.Module)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("the manifest names modules that are not in the archive: %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
