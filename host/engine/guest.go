@@ -27,7 +27,13 @@ func (r *Run) outfit() (wazero.ModuleConfig, error) {
 			r.enter(r.eng.wasiBase + fn)
 			r.Charge(bytes)
 		},
-		Guard:   guard,
+		Guard: guard,
+		Sleep: func(d time.Duration) bool {
+			if r.clock.virtual {
+				r.clock.advance(int64(d))
+			}
+			return r.clock.virtual
+		},
 		Stop:    r.stopped,
 		Stopped: r.checkStop,
 	}

@@ -160,7 +160,9 @@ type clock struct {
 	elapsed int64 // virtual: nanoseconds since the beginning
 }
 
-func (c *clock) advance(d int64) { c.elapsed += d - d%abi.ClockResolution }
+// advance moves a virtual clock, by at least one step so that a guest which waits for
+// a time gets there.
+func (c *clock) advance(d int64) { c.elapsed += d - d%abi.ClockResolution + abi.ClockResolution }
 
 func (c *clock) real() int64 {
 	if c.virtual {

@@ -177,6 +177,9 @@ func (c *call) sleep(d time.Duration, stdin bool) uint32 {
 		}
 		return 0
 	}
+	if d != forever && !stdin && c.run.Sleep != nil && c.run.Sleep(d) {
+		return 0
+	}
 	var timer <-chan time.Time
 	if d != forever {
 		t := time.NewTimer(d)
@@ -194,6 +197,9 @@ func (c *call) sleep(d time.Duration, stdin bool) uint32 {
 		select {
 		case <-input:
 		case <-timer:
+			if c.run.Sleep != nil {
+				c.run.Sleep(d)
+			}
 			return 0
 		case <-c.run.Stop:
 			return c.run.interrupted()

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -35,6 +36,11 @@ type Run struct {
 
 	// Stop ends waits in poll_oneoff and long calls when it is closed.
 	Stop <-chan struct{}
+
+	// Sleep, when not nil, is asked before poll_oneoff waits for a time alone. It
+	// returns true when it let that time pass by itself, as a run with a virtual
+	// clock does.
+	Sleep func(d time.Duration) bool
 
 	// Stopped is called when Stop ended something, to end the guest by
 	// panicking. If it returns or is nil, the guest gets EINTR.
