@@ -23,14 +23,14 @@ type general struct {
 }
 
 func newGeneral(ra io.ReaderAt, size int64, h ihdr, g geometry, lim Limits) (*general, error) {
+	extra, err := walkChunks(ra, size, lim)
+	if err != nil {
+		return nil, err
+	}
 	// Deflate never expands more than 1032 times, which exposes invented
 	// dimensions before anything is decoded.
 	if raw := h.rawSize(); raw/1032 > size {
 		return nil, formatErr("PXA-P7", 16, "%d × %d pixels cannot come from a file of %d bytes", h.width, h.height, size)
-	}
-	extra, err := walkChunks(ra, size, lim)
-	if err != nil {
-		return nil, err
 	}
 	return &general{ra: ra, h: h, g: g, lim: lim, extra: extra}, nil
 }

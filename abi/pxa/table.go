@@ -111,7 +111,7 @@ func decodeHeader(b []byte, lim Limits) (header, error) {
 	if h.headerLen+h.tableLen > h.archiveLen {
 		return h, formatErr("PXA-H4", 16, "archive length %d cannot hold the header and a table of %d bytes", h.archiveLen, h.tableLen)
 	}
-	if h.entries*(recordFixed+1) > h.tableLen {
+	if h.entries*recordFixed > h.tableLen {
 		return h, formatErr("PXA-H5", 12, "%d entries cannot fit a table of %d bytes", h.entries, h.tableLen)
 	}
 	return h, nil
