@@ -105,6 +105,20 @@ func (e *Engine) Unload(ctx context.Context, src Source, limits abi.Limits) {
 	}
 }
 
+// disown forgets a module whose code is not its own, in memory and on disk. Its
+// runtime is left to the runs that have it.
+func (e *Engine) disown(m *Module, table int64) {
+	key := loadKey{m.source.Digest, table}
+	e.mu.Lock()
+	if e.loaded[key] == m {
+		delete(e.loaded, key)
+	}
+	e.mu.Unlock()
+	if e.cache != nil && m.cached {
+		e.cache.remove(cacheKey(key.digest, table))
+	}
+}
+
 func (e *Engine) load(ctx context.Context, src Source, limits abi.Limits) (*Module, error) {
 	var key string
 	if e.cache != nil {

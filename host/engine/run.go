@@ -264,9 +264,7 @@ func (m *Module) instantiate(r *Run) (api.Module, *trackedMemory, error) {
 func (m *Module) invoke(r *Run, mod api.Module) error {
 	seal, err := mod.ExportedFunction(wasmbin.SealExport).Call(r)
 	if err != nil || len(seal) != 1 || seal[0] != m.meta.Seal {
-		if m.cached && m.eng.cache != nil {
-			m.eng.cache.remove(cacheKey(m.source.Digest, r.limits.Table))
-		}
+		m.eng.disown(m, r.limits.Table)
 		return &Error{Type: abi.ErrInternal, Msg: "compiled code does not belong to this module", Hint: "it was removed from the cache; run again"}
 	}
 	mod.ExportedGlobal(wasmbin.MeterGlobal).(api.MutableGlobal).Set(uint64(r.arm()))
