@@ -32,14 +32,54 @@ type Call struct {
 	mem   api.Memory
 	stack []uint64
 	spec  *callSpec
+	spans [maxPointers][]byte // what each parameter spans, once it was checked
 }
+
+// maxPointers bounds the parameters of a function.
+const maxPointers = 8
 
 // callSpec is what the wrapper needs of a table row, computed once.
 type callSpec struct {
 	row   abi.Function
-	index int   // position in Engine.callNames
+	index int   // position in Engine.names
 	slot  []int // first stack slot of each parameter
-	slots int
+	types []api.ValueType
+	// pointers are the parameters that point into the guest's memory.
+	pointers []pointer
+}
+
+// pointer is a span of guest memory that a parameter names: size bytes, or as many as
+// the next slot says.
+type pointer struct {
+	param int
+	slot  int
+	size  uint64 // 0: the length is in the next slot
+	read  bool   // the host reads or fills all of it, and charges for it
+	text  bool
+}
+
+func newCallSpec(row abi.Function, index int) *callSpec {
+	spec := &callSpec{row: row, index: index}
+	for i, p := range row.Params {
+		s := len(spec.types)
+		spec.slot = append(spec.slot, s)
+		for _, t := range p.Kind.Lower() {
+			spec.types = append(spec.types, api.ValueType(t))
+		}
+		switch p.Kind {
+		case abi.Bytes, abi.Text, abi.Fill:
+			spec.pointers = append(spec.pointers, pointer{param: i, slot: s, read: true, text: p.Kind == abi.Text})
+		case abi.Buffer, abi.Part:
+			spec.pointers = append(spec.pointers, pointer{param: i, slot: s}, pointer{param: i, slot: s + 2, size: 4})
+		case abi.OutU32:
+			spec.pointers = append(spec.pointers, pointer{param: i, slot: s, size: 4})
+		case abi.OutU64:
+			spec.pointers = append(spec.pointers, pointer{param: i, slot: s, size: 8})
+		case abi.OutDigest:
+			spec.pointers = append(spec.pointers, pointer{param: i, slot: s, size: 32})
+		}
+	}
+	return spec
 }
 
 // U32 returns a number parameter.
@@ -50,11 +90,7 @@ func (c *Call) U64(i int) uint64 { return c.stack[c.spec.slot[i]] }
 
 // Bytes returns the guest memory that a Bytes, Text, Fill, Buffer or Part
 // parameter spans: what to read, or where to write.
-func (c *Call) Bytes(i int) []byte {
-	s := c.spec.slot[i]
-	b, _ := c.mem.Read(uint32(c.stack[s]), uint32(c.stack[s+1]))
-	return b
-}
+func (c *Call) Bytes(i int) []byte { return c.spans[i] }
 
 // Text returns a copy of a Text parameter.
 func (c *Call) Text(i int) string { return string(c.Bytes(i)) }
@@ -102,68 +138,60 @@ func (c *Call) SetDigest(i int, d [32]byte) {
 }
 
 // check verifies every pointer of the call against the guest's memory, and the
-// encoding of text, and charges for the bytes the host will read.
-func (c *Call) check() abi.Code {
+// encoding of text. cost is the fuel for the bytes the host will read or fill.
+func (c *Call) check() (cost int64, code abi.Code) {
 	if c.mem == nil {
-		for _, p := range c.spec.row.Params {
-			if p.Kind != abi.U32 && p.Kind != abi.U64 && p.Kind != abi.F64 {
-				return abi.CodeFault
-			}
-		}
-		return abi.CodeOK
+		return 0, abi.CodeFault
 	}
-	size := uint64(c.mem.Size())
-	if size == 0 {
-		// A memory of exactly 4 GiB has a size that 32 bits cannot tell from 0.
-		if _, ok := c.mem.ReadByte(1<<32 - 1); ok {
-			size = 1 << 32
+	for i := range c.spec.pointers {
+		p := &c.spec.pointers[i]
+		off, n := uint32(c.stack[p.slot]), uint32(p.size)
+		if n == 0 {
+			n = uint32(c.stack[p.slot+1])
 		}
-	}
-	inside := func(slot int, n uint64) bool { return uint64(uint32(c.stack[slot]))+n <= size }
-	for i, p := range c.spec.row.Params {
-		s := c.spec.slot[i]
-		ok := true
-		switch p.Kind {
-		case abi.Bytes, abi.Text, abi.Fill:
-			n := uint64(uint32(c.stack[s+1]))
-			ok = inside(s, n)
-			if ok {
-				c.Run.Charge(n)
-				if p.Kind == abi.Text && !utf8.Valid(c.Bytes(i)) {
-					return abi.CodeInvalid
-				}
-			}
-		case abi.Buffer, abi.Part:
-			ok = inside(s, uint64(uint32(c.stack[s+1]))) && inside(s+2, 4)
-		case abi.OutU32:
-			ok = inside(s, 4)
-		case abi.OutU64:
-			ok = inside(s, 8)
-		case abi.OutDigest:
-			ok = inside(s, 32)
+		// The very last byte of a 4 GiB memory is out of reach: wazero's Read would
+		// overflow there.
+		if off+n < off {
+			return cost, abi.CodeFault
 		}
+		b, ok := c.mem.Read(off, n)
 		if !ok {
-			return abi.CodeFault
+			return cost, abi.CodeFault
+		}
+		if p.size == 0 {
+			c.spans[p.param] = b
+		}
+		if p.read {
+			cost += int64(n/copyUnit) + 1
+			if p.text && !utf8.Valid(b) {
+				return cost, abi.CodeInvalid
+			}
 		}
 	}
-	return abi.CodeOK
+	return cost, abi.CodeOK
 }
 
-// wrap makes the WebAssembly function of one row: it counts and charges the call,
-// looks whether the run must stop, checks the capability and the pointers, and only
-// then calls the body.
+// wrap makes the WebAssembly function of one row: it checks the capability and the
+// pointers, counts and charges the call, looks whether the run must stop, and only then
+// calls the body.
 func wrap(spec *callSpec, body Func) api.GoModuleFunc {
 	return func(ctx context.Context, mod api.Module, stack []uint64) {
 		r := ctx.(*Run)
-		r.enter(spec.index)
-		code := abi.CodeDenied
-		if spec.row.Capability == "" || r.Holds(spec.row.Capability) {
-			c := &r.call
+		c := &r.call
+		r.calls[spec.index]++
+		cost, code := int64(0), abi.CodeOK
+		if spec.row.Capability != "" && !r.Holds(spec.row.Capability) {
+			code = abi.CodeDenied
+		} else if len(spec.pointers) > 0 {
 			c.mem, c.stack, c.spec = mod.Memory(), stack, spec
-			if code = c.check(); code == abi.CodeOK {
-				code = body(c)
-			}
-			c.mem, c.stack = nil, nil
+			cost, code = c.check()
+		} else {
+			c.stack, c.spec = stack, spec
+		}
+		r.debt += hostCallFuel + cost
+		r.settle()
+		if code == abi.CodeOK {
+			code = body(c)
 		}
 		stack[0] = uint64(uint32(code))
 	}
@@ -195,16 +223,11 @@ func newRegistry(families []Family) (*registry, error) {
 			if body == nil {
 				return nil, fmt.Errorf("family %q has no implementation of %q", fam.Module, row.Name)
 			}
-			spec := &callSpec{row: row, index: len(reg.names)}
-			var params []api.ValueType
-			for _, p := range row.Params {
-				spec.slot = append(spec.slot, len(params))
-				for _, t := range p.Kind.Lower() {
-					params = append(params, api.ValueType(t))
-				}
+			if len(row.Params) > maxPointers {
+				return nil, fmt.Errorf("%s.%s has more than %d parameters", fam.Module, row.Name, maxPointers)
 			}
-			spec.slots = len(params)
-			byName[row.Name] = &hostFunc{params, wrap(spec, body)}
+			spec := newCallSpec(row, len(reg.names))
+			byName[row.Name] = &hostFunc{spec.types, wrap(spec, body)}
 			reg.names = append(reg.names, fam.Module+"."+row.Name)
 		}
 		for name := range fam.Funcs {

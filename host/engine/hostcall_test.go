@@ -52,8 +52,13 @@ type guest struct {
 
 func newGuest(t testing.TB, change func(*RunConfig)) *guest {
 	t.Helper()
-	e := newEngine(t, Config{})
-	m := load(t, e, forwarder("pxos", familyRows("pxos")))
+	return instance(t, load(t, newEngine(t, Config{}), forwarder("pxos", familyRows("pxos"))), change)
+}
+
+// instance makes an instance of a module that is armed, and has run nothing yet.
+func instance(t testing.TB, m *Module, change func(*RunConfig)) *guest {
+	t.Helper()
+	e := m.eng
 	cfg := &RunConfig{
 		Program: "hello:greet", Limits: abi.DefaultLimits(), Seed: []byte("seed"), Epoch: time.Unix(1000, 0),
 		Archive: archive{"a.txt": "hello", "dir/b.bin": "0123456789", "dir/c": ""},
@@ -255,27 +260,5 @@ func TestLogLimit(t *testing.T) {
 	}
 	if len(g.run.logs) != 1 {
 		t.Errorf("%d lines", len(g.run.logs))
-	}
-}
-
-// BenchmarkHostCall compares a call through the table with a bare wazero host
-// function of the same type: see bare in bench_test.go.
-func BenchmarkHostCall(b *testing.B) {
-	for _, bc := range []struct {
-		name string
-		args []uint64
-	}{{"clock", []uint64{0, 128, 136}}, {"log64", []uint64{0, 0, 64}}} {
-		b.Run(bc.name, func(b *testing.B) {
-			g := newGuest(b, func(c *RunConfig) { c.Limits.Log = 1 << 40; c.Limits.Fuel = 1 << 42 })
-			fn := g.mod.ExportedFunction(bc.name[:min(len(bc.name), 5)])
-			if bc.name == "log64" {
-				fn = g.mod.ExportedFunction("log")
-			}
-			for b.Loop() {
-				if _, err := fn.Call(g.run, bc.args...); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
 	}
 }
