@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -190,6 +189,9 @@ func denied(m *abi.Manifest, missing []abi.Capability) error {
 	}
 }
 
+// maxShown bounds what one prompt asks for.
+const maxShown = 20
+
 // ask asks the user on the terminal, and refuses where there is none. With yes,
 // everything is granted that needs no choice.
 func (a *app) ask(ctx context.Context, c *opened, m *abi.Manifest, missing []abi.Capability, yes bool) ([]host.Grant, error) {
@@ -206,15 +208,21 @@ func (a *app) ask(ctx context.Context, c *opened, m *abi.Manifest, missing []abi
 			return out, nil
 		}
 	}
-	if !isTerminal(a.in) || !isTerminal(a.err) {
+	user := a.terminal()
+	if user == nil {
 		return nil, denied(m, missing)
 	}
-	fmt.Fprintf(a.err, "%s %s asks for more than the sandbox gives.\n", term.Line(m.Name), term.Line(m.Version))
-	fmt.Fprintf(a.err, "  made by  %s (%s, in its own words)\n  digest   %s\n", oneLine(m.Creator.Name), term.Line(m.Creator.Kind), c.Digest())
-	for _, want := range missing {
-		fmt.Fprintf(a.err, "  wants    %s\n           because: %s\n", describe(want), oneLine(want.Reason))
+	defer user.close()
+	fmt.Fprintf(user.out, "%s %s asks for more than the sandbox gives.\n", term.Line(m.Name), term.Line(m.Version))
+	fmt.Fprintf(user.out, "  made by  %s (%s, in its own words)\n  digest   %s\n", oneLine(m.Creator.Name), term.Line(m.Creator.Kind), c.Digest())
+	for i, want := range missing {
+		if i == maxShown {
+			fmt.Fprintf(user.out, "  and %d more things, which is more than anybody reads\n", len(missing)-i)
+			return nil, denied(m, missing)
+		}
+		fmt.Fprintf(user.out, "  wants    %s\n           because: %s\n", describe(want), oneLine(want.Reason))
 	}
-	answer, err := a.question(ctx, "Grant this? yes once, always, no [y/a/N] ")
+	answer, err := user.question(ctx, "Grant this? yes once, always, no [y/a/N] ")
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +238,7 @@ func (a *app) ask(ctx context.Context, c *opened, m *abi.Manifest, missing []abi
 	for _, want := range missing {
 		rule := policy.Grant{Subject: policy.Subject{Digest: c.Digest()}, Capability: want, Note: oneLine(m.Name + " " + m.Version)}
 		if want.Kind == abi.CapDir {
-			dir, err := a.question(ctx, fmt.Sprintf("Your directory for %s (empty: refuse): ", describe(want)))
+			dir, err := user.question(ctx, fmt.Sprintf("Your directory for %s (empty: refuse): ", describe(want)))
 			if err != nil {
 				return nil, err
 			}
@@ -280,29 +288,4 @@ func describe(c abi.Capability) string {
 		return "the environment variable " + term.Line(c.Name)
 	}
 	return term.Line(c.String())
-}
-
-// question asks on the terminal. The end of input is an empty answer. Only the line
-// is read, the rest is the guest's.
-func (a *app) question(ctx context.Context, text string) (string, error) {
-	fmt.Fprint(a.err, text)
-	line := make(chan string, 1)
-	go func() {
-		var b []byte
-		for one := make([]byte, 1); len(b) < 4096; {
-			n, err := a.in.Read(one)
-			if n == 0 && err != nil && err != io.EOF || n == 0 || one[0] == '\n' {
-				break
-			}
-			b = append(b, one[0])
-		}
-		line <- strings.TrimSpace(string(b))
-	}()
-	select {
-	case s := <-line:
-		return s, nil
-	case <-ctx.Done():
-		fmt.Fprintln(a.err)
-		return "", ctx.Err()
-	}
 }

@@ -255,7 +255,9 @@ func (a *app) printInspection(info *inspection) error {
 				if groups[i.Module] == nil {
 					order = append(order, i.Module)
 				}
-				groups[i.Module] = append(groups[i.Module], term.Line(i.Name))
+				if name := term.Line(i.Name); !slices.Contains(groups[i.Module], name) { // some compilers import twice
+					groups[i.Module] = append(groups[i.Module], name)
+				}
 			}
 			for _, g := range order {
 				t.row("  imports from "+term.Line(g), strings.Join(groups[g], ", "))
