@@ -24,6 +24,8 @@ type stopDisk struct {
 	fail   func(string) error // errors to inject, by call name
 	synced map[string]int64   // size of each file at its last sync
 	kill   bool               // die for real
+	middle func()             // called in the middle of each write
+	waits  func()             // called when the lock is taken by another
 }
 
 func (d *stopDisk) step(call string, changes bool) error {
@@ -74,6 +76,9 @@ func (d *stopDisk) Open(path string, flag int) (file, error) {
 	if err != nil {
 		return nil, err
 	}
+	if flag&os.O_TRUNC != 0 {
+		delete(d.synced, filepath.Base(path))
+	}
 	return &stopFile{f, d, filepath.Base(path)}, nil
 }
 
@@ -83,6 +88,7 @@ func (d *stopDisk) Rename(from, to string) error {
 	}
 	if d.synced != nil {
 		d.synced[filepath.Base(to)] = d.synced[filepath.Base(from)]
+		delete(d.synced, filepath.Base(from))
 	}
 	return d.disk.Rename(from, to)
 }
@@ -119,6 +125,12 @@ func (f *stopFile) WriteAt(b []byte, off int64) (int, error) {
 		}
 		return 0, err
 	}
+	if f.d.middle != nil {
+		if _, err := f.file.WriteAt(b[:len(b)/2], off); err != nil {
+			return 0, err
+		}
+		f.d.middle()
+	}
 	return f.file.WriteAt(b, off)
 }
 
@@ -154,7 +166,11 @@ func (f *stopFile) TryLock(x bool) (bool, error) {
 	if err := f.d.step("lock", false); err != nil {
 		return false, err
 	}
-	return f.file.TryLock(x)
+	ok, err := f.file.TryLock(x)
+	if !ok && f.d.waits != nil {
+		f.d.waits()
+	}
+	return ok, err
 }
 
 // Unlock and Close always reach the file, as the kernel does both for the dead.
@@ -337,10 +353,12 @@ func TestPowerLossAtEveryCall(t *testing.T) {
 		if err == nil {
 			break
 		}
-		for name, size := range d.synced {
+		names, _ := disk{}.ReadDir(dir)
+		for _, name := range names {
+			size := d.synced[name]
 			info, err := os.Stat(filepath.Join(dir, name))
-			if err != nil || info.Size() < size {
-				continue // renamed, or truncated since
+			if err != nil || segmentNumber(name) == 0 || info.Size() < size {
+				continue // no part of the log, or cut since
 			}
 			for _, keep := range []int64{size + (info.Size()-size)/2, size} {
 				if err := os.Truncate(filepath.Join(dir, name), keep); err != nil {
@@ -440,5 +458,42 @@ func TestFullDiskAtRotation(t *testing.T) {
 				t.Fatal(r, err)
 			}
 		})
+	}
+}
+
+// A reader that comes in the middle of an append waits for its end instead of
+// seeing half an entry.
+func TestReaderMeetsAppend(t *testing.T) {
+	dir := t.TempDir()
+	d := &stopDisk{left: -1}
+	j := open(t, dir, Options{files: d})
+	fill(t, j, 3, 10)
+	type result struct {
+		v   *View
+		err error
+	}
+	got := make(chan result, 1)
+	d.middle = func() {
+		waits := make(chan struct{}, 1)
+		reader := &stopDisk{left: -1, waits: func() {
+			select {
+			case waits <- struct{}{}:
+			default:
+			}
+		}}
+		done := make(chan struct{})
+		go func() {
+			v, err := openView(ctx, dir, reader)
+			got <- result{v, err}
+			close(done)
+		}()
+		select {
+		case <-waits:
+		case <-done:
+		}
+	}
+	add(t, j, "t", struct{}{})
+	if r := <-got; r.err != nil || r.v.Torn() != 0 || r.v.Head().Seq != 4 {
+		t.Fatalf("the reader saw %+v, %v", r.v, r.err)
 	}
 }

@@ -141,6 +141,33 @@ func TestRunsOddEntries(t *testing.T) {
 	}
 }
 
+// The first of two ends counts in both directions, also while an older run
+// keeps the order waiting.
+func TestRunsEndedTwice(t *testing.T) {
+	m := NewMemory(tick())
+	a, _ := BeginRun(ctx, m, RunBegin{Name: "a"})
+	b, _ := BeginRun(ctx, m, RunBegin{Name: "b"})
+	for _, e := range []struct {
+		id     uint64
+		result string
+	}{{b, ResultOK}, {b, ResultError}, {a, ResultOK}} {
+		if err := EndRun(ctx, m, e.id, RunEnd{Result: e.result}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, oldest := range []bool{false, true} {
+		n := 0
+		for r, err := range Runs(ctx, m, RunQuery{Oldest: oldest}) {
+			if n++; err != nil || r.Status != StatusOK {
+				t.Errorf("oldest %v: %+v, %v", oldest, r, err)
+			}
+		}
+		if n != 2 {
+			t.Errorf("%d runs", n)
+		}
+	}
+}
+
 func TestEndRunClipsMessage(t *testing.T) {
 	j := open(t, t.TempDir(), Options{})
 	id, err := BeginRun(ctx, j, RunBegin{})

@@ -272,6 +272,26 @@ func TestConcurrentHandles(t *testing.T) {
 	}
 }
 
+// A handle whose segment did not grow still notices that another has begun the
+// next one.
+func TestRotationByAnother(t *testing.T) {
+	dir := t.TempDir()
+	a := open(t, dir, Options{SegmentBytes: 500})
+	b := open(t, dir, Options{SegmentBytes: 500})
+	pad := map[string]string{"s": strings.Repeat("x", 200)}
+	add(t, b, "t", pad)
+	add(t, a, "t", pad) // begins segment 2
+	if e := add(t, b, "t", struct{}{}); e.Seq != 3 {
+		t.Errorf("entry %d", e.Seq)
+	}
+	if e := add(t, b, "t", pad); e.Seq != 4 {
+		t.Errorf("entry %d", e.Seq)
+	}
+	if r, err := view(t, dir).Verify(ctx, nil); err != nil || r.Entries != 4 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestClosedBusyMissing(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := OpenView(ctx, dir); !errors.Is(err, fs.ErrNotExist) {

@@ -227,6 +227,39 @@ func TestVerifyForgedButWrong(t *testing.T) {
 	}
 }
 
+// A segment that was edited and given a new chain of its own no longer fits the
+// next one.
+func TestVerifyRechainedSegment(t *testing.T) {
+	dir := t.TempDir()
+	fill(t, open(t, dir, Options{Now: tick(), SegmentBytes: 900}), 20, 30)
+	s := segments(t, dir)
+	if len(s) < 3 {
+		t.Fatalf("%d segments", len(s))
+	}
+	h, err := decodeHeader(s[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := bytes.Clone(s[1][:HeaderSize])
+	prev := h.hash
+	cut := bounds(s[1])
+	for i := range len(cut) - 1 {
+		r, err := decodeRecord(s[1][cut[i]:cut[i+1]])
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.body = bytes.Replace(r.body, []byte("pp"), []byte("qq"), 1)
+		forged = appendRecord(forged, &r, &prev)
+		prev = r.hash
+	}
+	s[1] = forged
+	_, err = audit(restore(t, s), nil)
+	var f *Fault
+	if !errors.As(err, &f) || f.Segment != 2 || !errors.Is(err, ErrCorrupt) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A damaged entry in the middle costs that entry, not what lies on its far
 // side.
 func TestReadPastDamage(t *testing.T) {
