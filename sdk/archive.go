@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -138,7 +139,7 @@ func (a *archive) entries(dir string) ([]fs.DirEntry, error) {
 		out = append(out, &archiveEntry{a, prefix + name, archiveInfo{name: name, dir: isDir}})
 	}
 	// Paths are sorted with their slash, which sorts after "-" and ".".
-	sort.Slice(out, func(i, j int) bool { return out[i].Name() < out[j].Name() })
+	slices.SortFunc(out, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return out, nil
 }
 
@@ -338,4 +339,3 @@ func (e *archiveEntry) Name() string               { return e.info.name }
 func (e *archiveEntry) IsDir() bool                { return e.info.dir }
 func (e *archiveEntry) Type() fs.FileMode          { return e.info.Mode().Type() }
 func (e *archiveEntry) Info() (fs.FileInfo, error) { return e.a.Stat(e.path) }
-func (e *archiveEntry) String() string             { return fs.FormatDirEntry(e) }

@@ -120,7 +120,7 @@ func TestPicture(t *testing.T) {
 		t.Fatalf("got %T, want an opaque picture", img)
 	}
 	const want = "386d0984a4375a4c501666c04e12d81a72de9321c7f751283b93114ea1d7748c"
-	if got := fmt.Sprintf("%x", sha256.Sum256(rgba.Pix)); got != want {
+	if got := fmt.Sprintf("%x", sha256.Sum256(rgba.Pix)); got != strings.TrimPrefix(want, "\n") {
 		t.Errorf("pixels %s, want %s: look at the picture, and if it is right, change the test", got, want)
 	}
 	if len(r.Logs) != 1 || !strings.HasPrefix(r.Logs[0].Message, "drew pattern=kaleidoscope generations=176 alive=320 bytes=") {
@@ -147,6 +147,22 @@ func TestSeed(t *testing.T) {
 	}
 }
 
+// Panels stay readable and pictures stay small at every size of the board.
+func TestSizes(t *testing.T) {
+	for _, size := range []int{16, 63, 64, 110, 161, 256} {
+		b := newBoard(size, size)
+		s := newSheet(b, columns, rows)
+		if s.w < side || s.w > 2*side || s.img.Rect.Dx() > 2800 {
+			t.Errorf("size %d: panels of %d pixels in a picture of %v", size, s.w, s.img.Rect)
+		}
+	}
+	var p Picture
+	pxostest.Run(t, "life:picture", json.RawMessage(`{"size":16,"pattern":"soup","generations":11}`)).Decode(t, &p)
+	if _, err := png.Decode(bytes.NewReader(p.PNG)); err != nil || p.Width != 4*320+5*margin {
+		t.Errorf("width %d, error %v", p.Width, err)
+	}
+}
+
 func TestText(t *testing.T) {
 	r := pxostest.Run(t, "life", json.RawMessage(`{"pattern":"pulsar","size":16,"generations":12,"format":"text"}`))
 	want := `
@@ -159,7 +175,7 @@ func TestText(t *testing.T) {
    ▄▄▄   ▄▄▄
 
 `
-	if got := string(r.Stdout); r.Err != nil || got != want {
+	if got := string(r.Stdout); r.Err != nil || got != strings.TrimPrefix(want, "\n") {
 		t.Errorf("error %+v\n%s", r.Err, got)
 	}
 }

@@ -7,10 +7,10 @@ import (
 
 // The sheet: panels in rows, each with a caption, under a title.
 const (
-	cell    = 5  // pixels of a cell, the gap to its neighbour included
-	margin  = 28 // around and between the panels
-	caption = 22 // below a panel
-	heading = 58 // above the first row
+	side    = 320 // least width of a panel in pixels
+	margin  = 28  // around and between the panels
+	caption = 22  // below a panel
+	heading = 58  // above the first row
 )
 
 var (
@@ -75,11 +75,13 @@ func (b *board) colour(i int) color.RGBA {
 type sheet struct {
 	img           *image.RGBA
 	columns, rows int
+	pitch         int // pixels from one cell to the next
 	w, h          int // of a panel, in pixels
 }
 
 func newSheet(b *board, columns, rows int) *sheet {
-	s := &sheet{columns: columns, rows: rows, w: b.w * cell, h: b.h * cell}
+	pitch := (side + b.w - 1) / b.w
+	s := &sheet{columns: columns, rows: rows, pitch: pitch, w: b.w * pitch, h: b.h * pitch}
 	s.img = image.NewRGBA(image.Rect(0, 0, margin+columns*(s.w+margin), heading+rows*(s.h+caption+margin)))
 	fill(s.img, s.img.Rect, background)
 	return s
@@ -102,21 +104,27 @@ func (s *sheet) panel(n int, b *board, left, right string) {
 	light := glow(b)
 	for y := range s.h {
 		for x := range s.w {
-			s.img.SetRGBA(x0+x, y0+y, light.at(x, y))
+			s.img.SetRGBA(x0+x, y0+y, light.at(x, y, s.pitch))
 		}
 	}
 	for i := range b.alive {
 		if b.alive[i] || b.gone[i] < trail {
-			s.cell(x0+i%b.w*cell, y0+i/b.w*cell, b.colour(i))
+			s.cell(x0+i%b.w*s.pitch, y0+i/b.w*s.pitch, b.colour(i))
 		}
 	}
 	text(s.img, x0, y0+s.h+10, 2, ink, left)
 	text(s.img, x0+s.w-textWidth(right, 2), y0+s.h+10, 2, faint, right)
 }
 
-// cell draws one cell, its corners half lit so that it looks round.
+// cell draws one cell. Where there is room it keeps apart from its neighbour, and its
+// corners are half lit so that it looks round.
 func (s *sheet) cell(x0, y0 int, c color.RGBA) {
-	const size = cell - 1
+	size := s.pitch
+	if size < 4 {
+		fill(s.img, image.Rect(x0, y0, x0+size, y0+size), c)
+		return
+	}
+	size--
 	for y := range size {
 		for x := range size {
 			d := c
@@ -171,10 +179,11 @@ func glow(b *board) *halo {
 	return out
 }
 
-// at returns the light at a pixel, between those of the four nearest cells.
-func (h *halo) at(x, y int) color.RGBA {
+// at returns the light at a pixel, between those of the four nearest cells, which are
+// pitch pixels apart.
+func (h *halo) at(x, y, pitch int) color.RGBA {
 	// Positions in tenths of a cell from the middle of the first one.
-	u, v := (x*10+5)/cell-5+10*h.w, (y*10+5)/cell-5+10*h.h
+	u, v := (x*10+5)/pitch-5+10*h.w, (y*10+5)/pitch-5+10*h.h
 	x0, y0, fx, fy := u/10%h.w, v/10%h.h, u%10, v%10
 	x1, y1 := (x0+1)%h.w, (y0+1)%h.h
 	top := mix(h.c[y0*h.w+x0], h.c[y0*h.w+x1], fx, 10)
