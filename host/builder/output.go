@@ -31,8 +31,16 @@ func WriteFile(ctx context.Context, out string, sources []pxa.Source, opts *pxa.
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return pxa.Digest{}, err
 	}
+	if dir := filepath.Dir(out); !isDir(dir) {
+		return pxa.Digest{}, &Error{Msg: "there is no directory " + dir + " to write " + filepath.Base(out) + " into", Hint: "create it first"}
+	}
 	if real, err := filepath.EvalSymlinks(out); err == nil {
 		out = real // replace what a link points to, not the link
 	}
 	return pxa.PackFile(ctx, out, sources, opts)
+}
+
+func isDir(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }

@@ -176,21 +176,45 @@ func (f *runFlags) readArgs(stdin io.Reader) ([]byte, error) {
 	return args, err
 }
 
-// run opens, asks, runs and reports.
+// run runs and reports.
 func (a *app) run(ctx context.Context, x string, f *runFlags, req *host.RunRequest) error {
-	h, pol, err := a.host(f.interpreter)
+	res, err := a.perform(ctx, x, f, req)
+	var exit *exitError
+	switch {
+	case res != nil:
+	case err == nil, !f.asJSON, errors.As(err, &exit) && exit.code == exitUsage:
+		return err
+	default:
+		res = refused(req, err)
+	}
+	if perr := a.printRun(res, f.asJSON); err == nil {
+		err = perr
+	}
 	if err != nil {
 		return err
+	}
+	if code := guestCode(res); code != 0 {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+// perform opens the cartridge, asks for what it wants, and runs it. Without a result
+// the host could not run it.
+func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunRequest) (*abi.RunResult, error) {
+	h, pol, err := a.host(f.interpreter)
+	if err != nil {
+		return nil, err
 	}
 	defer h.Close()
 	c, err := a.open(ctx, x)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer c.close()
 	m, err := c.Manifest()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, w := range pol.Withheld {
 		a.note("./%s is not approved, so it does not give: %s", policy.FileName, w)
@@ -199,7 +223,7 @@ func (a *app) run(ctx context.Context, x string, f *runFlags, req *host.RunReque
 		fmt.Fprintln(a.err, "hint: read the file; if it is yours, pxos-host config allow")
 	}
 	if req.Grants, err = a.grants(ctx, c, m, f, pol); err != nil {
-		return err
+		return nil, err
 	}
 	if req.Isolation == "" {
 		req.Isolation = pol.IsolationFor(c.id)
@@ -217,34 +241,14 @@ func (a *app) run(ctx context.Context, x string, f *runFlags, req *host.RunReque
 	// A reader of our output that goes away is the guest's to notice: it gets an
 	// error from its write, and the end of the run still reaches the journal.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-
-	res, err := h.Run(ctx, c.Cartridge, *req)
-	if res == nil {
-		if f.asJSON && err != nil {
-			res = refused(c, req, err)
-			if perr := a.printJSON(res); perr != nil {
-				return perr
-			}
-		}
-		return err
-	}
-	if perr := a.printRun(res, f.asJSON); err == nil {
-		err = perr
-	}
-	if err != nil {
-		return err
-	}
-	if code := guestCode(res); code != 0 {
-		return &exitError{code: code}
-	}
-	return nil
+	return h.Run(ctx, c.Cartridge, *req)
 }
 
 // refused gives --json its object for a run that the host could not make.
-func refused(c *opened, req *host.RunRequest, err error) *abi.RunResult {
+func refused(req *host.RunRequest, err error) *abi.RunResult {
 	res := &abi.RunResult{
 		Result: json.RawMessage("null"), Error: err.Error(), ErrorType: abi.ErrInternal, Hint: hintOf(err),
-		Logs: []abi.LogLine{}, Granted: []abi.Capability{}, Cartridge: c.Digest(), Program: abi.FullName(req.Program),
+		Logs: []abi.LogLine{}, Granted: []abi.Capability{}, Program: abi.FullName(req.Program),
 	}
 	var he *host.Error
 	if errors.As(err, &he) {
