@@ -221,7 +221,8 @@ func (c *cover) encode(width int) ([]byte, adler) {
 	if scale == 1 {
 		raw = make([]byte, 0, coverHeight*stride)
 		for y := range c {
-			raw = appendRow(raw, c.filter(y, true), 1)
+			row := c.filter(y, true)
+			raw = appendRow(raw, &row, 1)
 		}
 		sum.update(raw)
 		w.compress(raw)
@@ -229,9 +230,9 @@ func (c *cover) encode(width int) ([]byte, adler) {
 		raw = make([]byte, 0, stride)
 		for y := range c {
 			row := c.filter(y, false)
-			raw = appendRow(raw[:0], row, scale)
+			raw = appendRow(raw[:0], &row, scale)
 			sum.update(raw)
-			w.row(raw, row, scale)
+			w.row(raw, &row, scale)
 			for range scale - 1 {
 				w.literal(2)
 				w.literal(0)
@@ -246,7 +247,7 @@ func (c *cover) encode(width int) ([]byte, adler) {
 }
 
 // row encodes an enlarged row by its runs of equal pixels.
-func (w *deflater) row(raw []byte, row filtered, scale int) {
+func (w *deflater) row(raw []byte, row *filtered, scale int) {
 	w.literal(raw[0])
 	for i := 0; i < coverWidth; {
 		n := 1
@@ -264,45 +265,54 @@ func (w *deflater) row(raw []byte, row filtered, scale int) {
 
 // filtered is a row after one of PNG's filters.
 type filtered struct {
-	filter  byte
-	px      [coverWidth]rgb
-	changes int // from pixel to pixel
+	filter byte
+	px     [coverWidth]rgb
 }
 
-// filter chooses among the filters none, up and, if wanted, sub the one with
-// the fewest changes, and the later of these on a tie.
-func (c *cover) filter(y int, sub bool) filtered {
-	best := filtered{filter: 0, px: c[y]}
-	best.count()
-	try := func(f filtered) {
-		if f.count(); f.changes <= best.changes {
-			best = f
-		}
-	}
+// noRow is what lies above the first row.
+var noRow [coverWidth]rgb
+
+// filter chooses among the filters up, sub (if wanted) and none the one with
+// the fewest changes from pixel to pixel, and the first of these on a tie.
+func (c *cover) filter(y int, sub bool) (f filtered) {
+	row, above := &c[y], &noRow
 	if y > 0 {
-		f := filtered{filter: 2}
-		for i, v := range c[y] {
-			f.px[i] = v.less(c[y-1][i])
+		above = &c[y-1]
+	}
+	ups, subs, nones := 0, 0, 0
+	for i := 1; i < coverWidth; i++ {
+		if row[i] != row[i-1] {
+			nones++
 		}
-		try(f)
+		if row[i].less(above[i]) != row[i-1].less(above[i-1]) {
+			ups++
+		}
 	}
 	if sub {
-		f := filtered{filter: 1}
-		left := rgb(0)
-		for i, v := range c[y] {
-			f.px[i], left = v.less(left), v
-		}
-		try(f)
-	}
-	return best
-}
-
-func (f *filtered) count() {
-	for i := 1; i < len(f.px); i++ {
-		if f.px[i] != f.px[i-1] {
-			f.changes++
+		step := row[0]
+		for i := 1; i < coverWidth; i++ {
+			if next := row[i].less(row[i-1]); next != step {
+				step = next
+				subs++
+			}
 		}
 	}
+	switch {
+	case ups <= nones && (!sub || ups <= subs):
+		f.filter = 2
+		for i := range row {
+			f.px[i] = row[i].less(above[i])
+		}
+	case sub && subs <= nones:
+		f.filter = 1
+		f.px[0] = row[0]
+		for i := 1; i < coverWidth; i++ {
+			f.px[i] = row[i].less(row[i-1])
+		}
+	default:
+		f.px = *row
+	}
+	return f
 }
 
 // less subtracts each byte on its own: the top bits are set so that no borrow
@@ -312,7 +322,7 @@ func (v rgb) less(p rgb) rgb {
 	return (v | high) - (p &^ high) ^ (v^p^high)&high
 }
 
-func appendRow(b []byte, row filtered, scale int) []byte {
+func appendRow(b []byte, row *filtered, scale int) []byte {
 	b = append(b, row.filter)
 	for _, px := range row.px {
 		for range scale {

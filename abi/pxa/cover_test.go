@@ -80,7 +80,7 @@ func TestCoverGolden(t *testing.T) {
 		h.Write(data)
 	}
 	const wantPixels = "2544fb2e67a34486596f5e9539710fca6c3d7a0423791b6a896f4f889ca21eaf"
-	const wantData = "8133a149ce74769f184bcb1887183c175b979e1e2d747a75e03329c269d7bf06"
+	const wantData = "5e76a85dcab5460e5804a44b01749d3b08ad8f06fa1b6a5b7a8ab79bc364ec9e"
 	if got := c.sum(coverWidth).String(); got != wantPixels {
 		t.Errorf("pixels %s, want %s", got, wantPixels)
 	}

@@ -88,12 +88,16 @@ func (w *deflater) compress(p []byte) {
 		}
 		w.add(best, i-at, 1)
 		// Of a long match, which is mostly a run, its ends are enough.
-		for k := range best {
-			if (k < 16 || k >= best-8) && i+k+4 <= len(p) {
-				insert(i + k)
+		end := i + best
+		for k := 0; i < end; k++ {
+			if k == 16 && end-i > 8 {
+				i = end - 8
 			}
+			if i+4 <= len(p) {
+				insert(i)
+			}
+			i++
 		}
-		i += best
 	}
 }
 
