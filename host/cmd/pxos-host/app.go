@@ -163,6 +163,7 @@ everything it did is in the log.`,
 	root.PersistentPreRun = func(*cobra.Command, []string) { a.started = true }
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	cobra.EnableCommandSorting = false // the order below is the order of use
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
 
 	all := []struct {

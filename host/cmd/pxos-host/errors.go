@@ -113,15 +113,12 @@ func hintOf(err error) string {
 // host could not run it.
 func hostError(err error) error {
 	var exit *exitError
-	if err == nil || errors.As(err, &exit) && exit.code != exitFailed {
+	if err == nil || errors.As(err, &exit) && (exit.code != exitFailed || exit.err == nil) {
 		return err
 	}
 	hint := hintOf(err)
-	if exit != nil {
+	if hint == "" && exit != nil {
 		hint = exit.hint
-		if exit.err == nil {
-			return err
-		}
 	}
 	return &exitError{exitHost, err, hint}
 }

@@ -209,7 +209,7 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 	defer h.Close()
 	c, err := a.open(ctx, x)
 	if err != nil {
-		return nil, err
+		return nil, notOpened(err)
 	}
 	defer c.close()
 	m, err := c.Manifest()
@@ -242,6 +242,20 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 	// error from its write, and the end of the run still reaches the journal.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	return h.Run(ctx, c.Cartridge, *req)
+}
+
+// notOpened gives an error of opening its type.
+func notOpened(err error) error {
+	var he *host.Error
+	if errors.As(err, &he) {
+		return err
+	}
+	hint := hintOf(err)
+	var exit *exitError
+	if errors.As(err, &exit) {
+		hint = exit.hint
+	}
+	return &host.Error{Type: abi.ErrCartridge, Msg: err.Error(), Hint: hint, Err: err}
 }
 
 // refused gives --json its object for a run that the host could not make.

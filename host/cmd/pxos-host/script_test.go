@@ -90,6 +90,7 @@ func TestScripts(t *testing.T) {
 			return os.Symlink(filepath.Join(built, "cache"), filepath.Join(home, "cache"))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"wasm":    cmdWasm,
 			"exits":   cmdExits,
 			"flip":    cmdFlip,
 			"same":    cmdSame,
@@ -97,6 +98,30 @@ func TestScripts(t *testing.T) {
 			"holds":   cmdHolds,
 		},
 	})
+}
+
+// modules are small WebAssembly modules for scripts.
+var modules = map[string]string{
+	"empty": "\x00asm\x01\x00\x00\x00",
+	"bad":   "\x00asm\x01\x00\x00\x00garbage",
+	// _start returns at once; a memory of one page.
+	"start": "\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03\x02\x01\x00" + "\x05\x03\x01\x00\x01" +
+		"\x07\x13\x02\x06_start\x00\x00\x06memory\x02\x00" + "\x0a\x04\x01\x02\x00\x0b",
+	// Imports env.nothing and env.more.
+	"imports": "\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" +
+		"\x02\x1a\x02\x03env\x07nothing\x00\x00\x03env\x04more\x00\x00",
+	// A start function that never returns.
+	"spin": "\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03\x02\x01\x00" + "\x05\x03\x01\x00\x01" +
+		"\x07\x13\x02\x06_start\x00\x00\x06memory\x02\x00" + "\x08\x01\x00" + "\x0a\x09\x01\x07\x00\x03\x40\x0c\x00\x0b\x0b",
+}
+
+// wasm FILE NAME writes one of the modules.
+func cmdWasm(ts *testscript.TestScript, _ bool, args []string) {
+	m, ok := modules[args[1]]
+	if !ok {
+		ts.Fatalf("there is no module %q", args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(m), 0o644))
 }
 
 // exits CODE COMMAND ARGS... runs a command that must exit with CODE.
