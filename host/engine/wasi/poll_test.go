@@ -123,6 +123,7 @@ func TestPoll(t *testing.T) {
 				}
 				g.want(eInval, "poll_oneoff", subsAt, eventsAt, 0, countAt)
 				g.want(eInval, "poll_oneoff", subsAt, eventsAt, 89478486, countAt) // 48 times it is 2^32+32
+				g.want(eInval, "poll_oneoff", subsAt, eventsAt, 1<<28, countAt)    // both sizes wrap to 0
 				g.want(eInval, "poll_oneoff", subsAt, eventsAt, 1<<32-1, countAt)
 				g.want(eFault, "poll_oneoff", pageSize-uint64(subSize(old))+1, eventsAt, 1, countAt)
 				g.want(eFault, "poll_oneoff", subsAt, pageSize-eventSize+1, 1, countAt)
