@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/pxos/pxos/abi"
@@ -25,11 +26,9 @@ type Cartridge struct {
 	archive *worker.Archive
 	digest  string
 	file    *os.File // a cartridge too large for memory
-	data    []byte   // any other
+	path    string   // its absolute path
+	data    []byte   // any other cartridge
 	unmap   func()
-
-	memMu sync.Mutex
-	mem   *os.File // data as a file for worker processes, made when first needed
 
 	once     sync.Once
 	manifest *abi.Manifest
@@ -86,6 +85,11 @@ func OpenCartridgeBytes(ctx context.Context, data []byte) (*Cartridge, error) {
 }
 
 func openLarge(ctx context.Context, f *os.File, size int64) (*Cartridge, error) {
+	path, err := filepath.Abs(f.Name())
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
 	ra, unmap, err := mapFile(f, size)
 	if err != nil {
 		f.Close()
@@ -97,7 +101,7 @@ func openLarge(ctx context.Context, f *os.File, size int64) (*Cartridge, error) 
 		f.Close()
 		return nil, cartridgeError(err)
 	}
-	return newCartridge(ctx, r, &Cartridge{file: f, unmap: unmap})
+	return newCartridge(ctx, r, &Cartridge{file: f, path: path, unmap: unmap})
 }
 
 func newCartridge(ctx context.Context, r *pxa.Reader, c *Cartridge) (*Cartridge, error) {
@@ -175,12 +179,6 @@ func (c *Cartridge) Manifest() (*abi.Manifest, error) {
 
 // Close frees the cartridge. It is safe to call twice.
 func (c *Cartridge) Close() error {
-	c.memMu.Lock()
-	if c.mem != nil {
-		c.mem.Close()
-		c.mem = nil
-	}
-	c.memMu.Unlock()
 	if c.unmap != nil {
 		c.unmap()
 		c.unmap = nil

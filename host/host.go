@@ -62,6 +62,8 @@ type Host struct {
 	logMu sync.Mutex
 	log   *journal.Journal
 
+	spare atomic.Pointer[worker.Process]
+
 	curMu   sync.Mutex
 	current *Cartridge
 	base    RunRequest
@@ -151,6 +153,9 @@ func (h *Host) Close() error {
 		return nil
 	}
 	h.cancel()
+	if p := h.spare.Swap(nil); p != nil {
+		p.Abandon()
+	}
 	h.active.Wait()
 	var err error
 	if h.eng != nil {

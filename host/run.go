@@ -275,12 +275,55 @@ func (h *Host) execute(ctx context.Context, p *plan) (*abi.RunResult, error) {
 		}
 		return job.Run(ctx, eng, p.c.archive, io, nil)
 	}
-	f, err := p.c.workerFile()
+	job.Fingerprint = p.c.archive.Fingerprint()
+	job.Path = p.c.path
+	proc, err := h.takeSpare(io)
 	if err != nil {
 		return nil, err
 	}
-	job.Fingerprint = p.c.archive.Fingerprint()
-	return worker.Start(ctx, h.cfg.Worker, job, f, io)
+	return proc.Run(ctx, job, p.c.data)
+}
+
+// Prepare starts a worker process for a run that is about to come with the same
+// streams, so that it is ready when the cartridge is. It is never needed and never
+// wrong: a worker that is not used ends with the host.
+func (h *Host) Prepare(req RunRequest) {
+	level := h.cfg.Isolation
+	if req.Isolation != "" {
+		level = req.Isolation
+	}
+	if level == IsolationInline || len(h.cfg.Worker.Argv) == 0 || !worker.Supported {
+		return
+	}
+	proc, err := worker.Spawn(h.cfg.Worker, worker.Streams{Stdin: req.Stdin, Stdout: req.Stdout, Stderr: req.Stderr})
+	if err != nil {
+		return // the run itself will say what is wrong
+	}
+	if old := h.spare.Swap(proc); old != nil {
+		old.Abandon()
+	}
+}
+
+// takeSpare returns the prepared worker if there is one with these streams, or a new
+// one.
+func (h *Host) takeSpare(s worker.Streams) (*worker.Process, error) {
+	if p := h.spare.Swap(nil); p != nil {
+		if same(p.Streams(), s) {
+			return p, nil
+		}
+		p.Abandon()
+	}
+	return worker.Spawn(h.cfg.Worker, s)
+}
+
+// same compares streams; values that cannot be compared are different.
+func same(a, b worker.Streams) (equal bool) {
+	defer func() {
+		if recover() != nil {
+			equal = false
+		}
+	}()
+	return a == b
 }
 
 // Precompile fills the compile cache with the code of every program of a cartridge,

@@ -6,7 +6,7 @@
 // # Protocol
 //
 // A worker is started as the host's worker command with three files beside its
-// standard streams: 3 is the cartridge, 4 a pipe on which the host writes the job (a
+// standard streams: 3 is the cartridge (unless the job names a path), 4 a pipe on which the host writes the job (a
 // u32 length, little endian, and that many bytes of JSON) and which it keeps open, 5
 // a pipe on which the worker writes one JSON result. A worker ends at once when pipe
 // 4 closes: no worker outlives its host. The host kills a worker that has not
@@ -36,6 +36,8 @@ type Job struct {
 	CacheDir    string `json:"cache_dir"`
 	CacheBytes  int64  `json:"cache_bytes"`
 	Interpreter bool   `json:"interpreter"`
+	// Path is the cartridge's file, for one too large to be handed over in memory.
+	Path string `json:"path,omitempty"`
 	// Fingerprint is what the host saw of the archive; a worker that sees another
 	// refuses.
 	Fingerprint string `json:"fingerprint"`

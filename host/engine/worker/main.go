@@ -103,6 +103,12 @@ func runJob(ctx context.Context, job *Job, resultPipe io.Writer) (*abi.RunResult
 		return nil, err
 	}
 	f := os.NewFile(fdCartridge, "cartridge")
+	if job.Path != "" {
+		var err error
+		if f, err = os.Open(job.Path); err != nil {
+			return nil, err
+		}
+	}
 	st, err := f.Stat()
 	if err != nil {
 		return nil, err

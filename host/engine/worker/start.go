@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -33,54 +32,105 @@ type Command struct {
 	Started func(pid int)
 }
 
-// Start runs a job in a new worker process and waits for its answer. cartridge is the
-// file that the worker reads.
-//
-// A worker that dies, or that does not answer after its deadline, is a result with
-// ErrCrash or ErrDeadline: the host goes on.
-func Start(ctx context.Context, command Command, job *Job, cartridge *os.File, s Streams) (*abi.RunResult, error) {
-	data, err := json.Marshal(job)
-	if err != nil {
-		return nil, err
-	}
-	jobR, jobW, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	defer jobW.Close()
-	defer jobR.Close()
-	resR, resW, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	defer resR.Close()
-	defer resW.Close()
+// Process is a worker process that waits for its job. Starting it takes a few
+// milliseconds, which pass while the host opens and verifies the cartridge.
+type Process struct {
+	cmd       *exec.Cmd
+	streams   Streams
+	cartridge *os.File // for the worker; empty until Run
+	job       *os.File // the host's ends of the two pipes
+	result    *os.File
+}
 
-	cmd := exec.Command(command.Argv[0], command.Argv[1:]...)
-	cmd.ExtraFiles = []*os.File{cartridge, jobR, resW}
-	cmd.Env = append([]string{"GOTRACEBACK=none"}, command.Env...)
-	cmd.SysProcAttr = sysProcAttr()
-	cmd.Stdout, cmd.Stderr = s.Stdout, s.Stderr
-	stdin, err := connectStdin(cmd, s.Stdin)
+// Spawn starts a worker process.
+func Spawn(command Command, s Streams) (*Process, error) {
+	p := &Process{streams: s}
+	jobR, resW, err := p.files()
 	if err != nil {
+		p.release()
 		return nil, err
 	}
-	started := time.Now()
-	if err := cmd.Start(); err != nil {
+	defer jobR.Close()
+	defer resW.Close()
+	p.cmd = exec.Command(command.Argv[0], command.Argv[1:]...)
+	p.cmd.ExtraFiles = []*os.File{p.cartridge, jobR, resW}
+	p.cmd.Env = append([]string{"GOTRACEBACK=none"}, command.Env...)
+	p.cmd.SysProcAttr = sysProcAttr()
+	p.cmd.Stdout, p.cmd.Stderr = s.Stdout, s.Stderr
+	copyIn, err := connectStdin(p.cmd, s.Stdin)
+	if err == nil {
+		err = p.cmd.Start()
+	}
+	if err != nil {
+		p.release()
 		return nil, &engine.Error{Type: abi.ErrInternal, Msg: "worker process cannot be started: " + err.Error(),
 			Hint: "use --isolation inline if you trust the cartridge", Err: err}
 	}
 	if command.Started != nil {
-		command.Started(cmd.Process.Pid)
+		command.Started(p.cmd.Process.Pid)
 	}
-	jobR.Close()
-	resW.Close()
-	go stdin()
+	if copyIn != nil {
+		go copyIn()
+	}
+	return p, nil
+}
+
+// files makes the files of the protocol and returns the worker's ends.
+func (p *Process) files() (jobR, resW *os.File, err error) {
+	if p.cartridge, err = newCartridgeFile(); err != nil {
+		return nil, nil, err
+	}
+	if jobR, p.job, err = os.Pipe(); err != nil {
+		return nil, nil, err
+	}
+	if p.result, resW, err = os.Pipe(); err != nil {
+		jobR.Close()
+		return nil, nil, err
+	}
+	return jobR, resW, nil
+}
+
+func (p *Process) release() {
+	for _, f := range []*os.File{p.cartridge, p.job, p.result} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// Streams returns the standard streams that the worker was started with.
+func (p *Process) Streams() Streams { return p.streams }
+
+// Abandon ends a worker that got no job.
+func (p *Process) Abandon() {
+	killGroup(p.cmd.Process)
+	_ = p.cmd.Wait()
+	p.release()
+}
+
+// Run gives the worker its job and waits for its answer. data is the cartridge, which
+// the worker gets in a file of its own that nobody else can change; without data it
+// opens job.Path. The process is used up afterwards.
+//
+// A worker that dies, or that does not answer after its deadline, is a result with
+// ErrCrash or ErrDeadline: the host goes on.
+func (p *Process) Run(ctx context.Context, job *Job, data []byte) (*abi.RunResult, error) {
+	defer p.release()
+	msg, err := json.Marshal(job)
+	if err == nil && data != nil {
+		err = fillCartridgeFile(p.cartridge, data)
+	}
+	if err != nil {
+		killGroup(p.cmd.Process)
+		_ = p.cmd.Wait()
+		return nil, err
+	}
+	started := time.Now()
 
 	var cause atomic.Int32
 	kill := func(why int32) {
 		if cause.CompareAndSwap(0, why) {
-			killGroup(cmd.Process)
+			killGroup(p.cmd.Process)
 		}
 	}
 	timer := time.AfterFunc(loadTime, func() { kill(killedDeadline) })
@@ -89,21 +139,21 @@ func Start(ctx context.Context, command Command, job *Job, cartridge *os.File, s
 	defer cancel()
 
 	var head [4]byte
-	binary.LittleEndian.PutUint32(head[:], uint32(len(data)))
-	_, werr := jobW.Write(append(head[:], data...))
+	binary.LittleEndian.PutUint32(head[:], uint32(len(msg)))
+	_, werr := p.job.Write(append(head[:], msg...))
 
 	// One byte says that the module is loaded and the guest begins.
-	_, rerr := io.ReadFull(resR, head[:1])
+	_, rerr := io.ReadFull(p.result, head[:1])
 	if rerr == nil {
 		timer.Reset(job.Limits.Time + answerGrace)
 	}
-	answer, rerr := io.ReadAll(io.LimitReader(resR, maxMessage))
+	answer, rerr := io.ReadAll(io.LimitReader(p.result, maxMessage))
 	var rep reply
 	if rerr == nil && len(answer) > 0 {
 		rerr = json.Unmarshal(answer, &rep)
 	}
-	killGroup(cmd.Process) // nothing of the group is left behind
-	waitErr := cmd.Wait()
+	killGroup(p.cmd.Process) // nothing of the group is left behind
+	waitErr := p.cmd.Wait()
 	switch {
 	case rerr == nil && rep.Result != nil:
 		return rep.Result, nil
@@ -150,17 +200,16 @@ func crashed(job *Job, cause int32, waitErr, pipeErr error) *abi.RunResult {
 
 // connectStdin gives the worker its input. A file is passed as it is; a terminal
 // cannot be, because the worker's process group is not the one the terminal listens
-// to, so it is copied through a pipe like any other reader. The returned function
-// does the copying, and ends when the worker or the input does.
+// to, so it is copied through a pipe like any other reader. The returned function, nil
+// when there is nothing to copy, does that until the worker or the input ends.
 func connectStdin(cmd *exec.Cmd, r io.Reader) (copyIn func(), err error) {
-	switch f := r.(type) {
-	case nil:
-		return func() {}, nil
-	case *bytes.Reader:
-	case *os.File:
+	if r == nil {
+		return nil, nil
+	}
+	if f, ok := r.(*os.File); ok {
 		if st, err := f.Stat(); err == nil && st.Mode()&os.ModeCharDevice == 0 {
 			cmd.Stdin = f
-			return func() {}, nil
+			return nil, nil
 		}
 	}
 	w, err := cmd.StdinPipe()
