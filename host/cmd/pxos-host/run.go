@@ -207,6 +207,18 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 		return nil, err
 	}
 	defer h.Close()
+	req.Stdin, req.Stdout, req.Stderr = a.in, a.out, a.err
+	if f.args == "-" {
+		req.Stdin = nil
+	}
+	req.Terminal.Stderr = isTerminal(a.err)
+	if f.asJSON {
+		req.Stdout, req.Terminal.Stdout = a.err, req.Terminal.Stderr
+	} else {
+		req.Terminal.Stdout = isTerminal(a.out)
+	}
+	// A worker process gets ready while the cartridge is opened and verified.
+	h.Prepare(*req)
 	c, err := a.open(ctx, x)
 	if err != nil {
 		return nil, notOpened(err)
@@ -227,16 +239,6 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 	}
 	if req.Isolation == "" {
 		req.Isolation = pol.IsolationFor(c.id)
-	}
-	req.Stdin, req.Stdout, req.Stderr = a.in, a.out, a.err
-	if f.args == "-" {
-		req.Stdin = nil
-	}
-	req.Terminal.Stderr = isTerminal(a.err)
-	if f.asJSON {
-		req.Stdout, req.Terminal.Stdout = a.err, req.Terminal.Stderr
-	} else {
-		req.Terminal.Stdout = isTerminal(a.out)
 	}
 	// A reader of our output that goes away is the guest's to notice: it gets an
 	// error from its write, and the end of the run still reaches the journal.
