@@ -102,8 +102,9 @@ func transcript(t *testing.T, path string) {
 	}
 }
 
-// buildWC compiles wc as a build does, with all warnings as errors.
-func buildWC(t *testing.T) []byte {
+// requireClang skips a test where there is no compiler for WebAssembly, and fails it
+// where tests may not be skipped.
+func requireClang(t *testing.T) {
 	t.Helper()
 	probe := exec.Command("clang", "--target=wasm32-wasi", "-x", "c", "-", "-o", os.DevNull)
 	probe.Stdin = strings.NewReader("#include <stdio.h>\nint main(void) { return puts(\"\"); }\n")
@@ -113,6 +114,12 @@ func buildWC(t *testing.T) []byte {
 		}
 		t.Skipf("needs clang with a wasm32-wasi target and C library: %v", err)
 	}
+}
+
+// buildWC compiles wc as a build does, with all warnings as errors.
+func buildWC(t *testing.T) []byte {
+	t.Helper()
+	requireClang(t)
 	out := filepath.Join(t.TempDir(), "wc.wasm")
 	cmd := exec.Command("clang", "--target=wasm32-wasi", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o", out, "wc/main.c")
 	if text, err := cmd.CombinedOutput(); err != nil {
