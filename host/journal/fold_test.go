@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -165,6 +166,21 @@ func TestRunsEndedTwice(t *testing.T) {
 		if n != 2 {
 			t.Errorf("%d runs", n)
 		}
+	}
+}
+
+// What is looked for may be written with escapes by another encoder.
+func TestRunsFindEscapedNames(t *testing.T) {
+	m := NewMemory(tick())
+	add(t, m, TypeBegin, json.RawMessage(`{"name":"\u0063art","program":"m\u0061in"}`))
+	n := 0
+	for _, err := range Runs(ctx, m, RunQuery{Cartridge: "cart", Program: "main"}) {
+		if n++; err != nil {
+			t.Error(err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d runs", n)
 	}
 }
 

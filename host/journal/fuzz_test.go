@@ -26,6 +26,16 @@ func FuzzRecord(f *testing.F) {
 		f.Add(seg[cut[0]:cut[1]])
 	}
 	f.Add(make([]byte, minRecord))
+	// Padding that is not zero must not decode.
+	padded := appendRecord(nil, &record{seq: 1, typ: []byte("ab"), body: []byte(`{"a":1}`)}, &Hash{})
+	if len(padded) == recordFixed+2+7+recordTail {
+		f.Fatal("the seed has no padding")
+	}
+	for i := range padded {
+		odd := bytes.Clone(padded)
+		odd[i] ^= 1
+		f.Add(odd)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := decodeRecord(b)
 		if err != nil {
