@@ -102,7 +102,8 @@ func draw(a *Args) (*Picture, error) {
 		p.Generations, p.Population = append(p.Generations, g), append(p.Population, n)
 	})
 	var buf bytes.Buffer
-	if err := png.Encode(&buf, s.img); err != nil {
+	encoder := png.Encoder{CompressionLevel: png.BestSpeed} // half the work, for a picture 14 % larger
+	if err := encoder.Encode(&buf, s.img); err != nil {
 		return nil, err
 	}
 	p.PNG, p.Width, p.Height = buf.Bytes(), s.img.Rect.Dx(), s.img.Rect.Dy()
