@@ -17,11 +17,10 @@ type funcInfo struct {
 	ops     uint32 // all instructions but end and else
 	height  uint32 // most operands on the stack at once
 	depth   uint32 // most blocks open at once
-	targets uint32 // entries of all br_table instructions
-	blocks  uint32 // basic blocks, roughly: blocks, branches and joins
-	sets    uint32 // local.set and local.tee
-	calls   bool   // calls a function
-	returns bool   // leaves other than by falling off its end
+	loopsIn uint32 // most loops open at once
+	work    compilerWork
+	calls   bool // calls a function
+	returns bool // leaves other than by falling off its end
 }
 
 // frame is an open block of the function body under analysis.
@@ -31,6 +30,7 @@ type frame struct {
 	height      int
 	loop        int32 // innermost loop around the inside of the block, or -1
 	unreachable bool
+	flow        flow
 }
 
 // analyzer checks the bodies of one module. The checks are the validation
@@ -49,7 +49,12 @@ type analyzer struct {
 	small      []ValueType // types of the first locals, expanded
 	one        [256][1]ValueType
 
-	work, budget int // operands moved by signatures, and how many are allowed
+	moved, budget int // operands moved by signatures, and how many are allowed
+
+	at        place
+	joins     uint32   // basic blocks with several predecessors so far
+	touched   []uint32 // per local: joins when it was last read or written
+	loopsOpen uint32
 }
 
 // expandedLocals is how many locals have their type looked up directly; the
@@ -82,8 +87,9 @@ func (a *analyzer) function(i int) error {
 	a.typ = m.types[m.funcs[m.impFuncs+i]]
 	a.info = &m.info[i]
 	a.r = reader{b: m.raw, pos: c.body.start, end: c.body.end, fn: m.impFuncs + i}
-	a.work, a.budget = 0, 4096+64*(c.body.end-c.body.start)
+	a.moved, a.budget = 0, 4096+64*(c.body.end-c.body.start)
 	a.locals(c)
+	a.startFlow()
 	a.vals = a.vals[:0]
 	a.frames = append(a.frames[:0], frame{op: opBlock, end: a.typ.Results, loop: -1})
 	var loops []loopInfo
@@ -104,8 +110,12 @@ func (a *analyzer) function(i int) error {
 		s := &sigs[op]
 		switch s.imm {
 		case immNone:
+			if isDivision(op) {
+				a.weigh(weightMemory)
+			}
 			a.apply(s)
 		case immMem:
+			a.weigh(weightMemory)
 			a.memArg(s, at)
 			a.apply(s)
 		case immBad:
@@ -119,6 +129,12 @@ func (a *analyzer) function(i int) error {
 	}
 	a.info.loops = loops
 	return a.r.err
+}
+
+// isDivision tells whether an instruction may trap on its operands: division,
+// remainder, and conversion from floating point.
+func isDivision(op byte) bool {
+	return op >= 0x6d && op <= 0x70 || op >= 0x7f && op <= 0x82 || op >= 0xa8 && op <= 0xab || op >= 0xae && op <= 0xb1
 }
 
 func (a *analyzer) unknown(op byte, at int) {
@@ -174,11 +190,15 @@ func (a *analyzer) locals(c *codeEntry) {
 	}
 }
 
-func (a *analyzer) local() ValueType {
+func (a *analyzer) local(read bool) ValueType {
 	at := a.r.pos
 	i := a.r.u32()
-	if int(i) < len(a.small) {
+	if uint64(i) < uint64(len(a.small)) {
+		a.touch(int(i), read)
 		return a.small[i]
+	}
+	if read {
+		a.touch(-1, true)
 	}
 	j := sort.Search(len(a.localEnds), func(j int) bool { return a.localEnds[j] > i })
 	if j == len(a.localEnds) {
@@ -225,10 +245,10 @@ func (a *analyzer) pop(want ValueType) ValueType {
 // signature of a thousand parameters would cost quadratic time here and more
 // in the compiler.
 func (a *analyzer) spend(n int) {
-	if a.work += n; a.work > a.budget {
+	if a.moved += n; a.moved > a.budget {
 		a.r.refuse(&RefusedError{
 			Reason: "signature-work", Detail: "the function moves too many operands for its size; use smaller signatures",
-			Func: a.r.fn, Offset: int64(a.r.pos), Limit: int64(a.budget), Value: int64(a.work),
+			Func: a.r.fn, Offset: int64(a.r.pos), Limit: int64(a.budget), Value: int64(a.moved),
 		})
 	}
 }
@@ -289,6 +309,8 @@ func (a *analyzer) label(depth uint32, at int) []ValueType {
 		a.info.returns = true
 	}
 	f := &a.frames[len(a.frames)-1-int(depth)]
+	a.edge(f)
+	a.weigh(weightValue * len(f.end))
 	if f.op == opLoop {
 		return f.start
 	}
@@ -326,7 +348,7 @@ func (a *analyzer) open(op byte, in, out []ValueType, loop int32) {
 		a.info.depth = n
 	}
 	a.pushAll(in)
-	a.info.blocks++
+	a.enter(&a.frames[len(a.frames)-1])
 }
 
 func (a *analyzer) close() frame {
@@ -338,6 +360,9 @@ func (a *analyzer) close() frame {
 	a.frames = a.frames[:len(a.frames)-1]
 	return f
 }
+
+// dead tells whether the code at hand cannot be reached.
+func (a *analyzer) dead() bool { return a.frames[len(a.frames)-1].unreachable }
 
 // markCall notes a call in the function and in every loop around it.
 func (a *analyzer) markCall(loops []loopInfo) {
@@ -357,5 +382,6 @@ func (a *analyzer) call(t FuncType, loops []loopInfo) {
 	a.pushAll(t.Results)
 	a.spend(len(t.Results))
 	a.info.calls = true
+	a.weigh(weightCall + weightValue*(len(t.Params)+len(t.Results)))
 	a.markCall(loops)
 }

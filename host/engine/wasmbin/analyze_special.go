@@ -22,39 +22,40 @@ func (a *analyzer) special(op byte, at int, loops []loopInfo) []loopInfo {
 		a.pop(I32)
 		a.open(op, in, out, a.frames[len(a.frames)-1].loop)
 	case opElse:
+		dead := a.dead()
 		f := a.close()
 		if f.op != opIf {
 			r.fail(at, "else without an if")
 			return loops
 		}
-		a.frames = append(a.frames, frame{op: opElse, start: f.start, end: f.end, height: f.height, loop: f.loop})
+		a.otherwise(&f, dead)
+		a.frames = append(a.frames, frame{op: opElse, start: f.start, end: f.end, height: f.height, loop: f.loop, flow: f.flow})
 		a.pushAll(f.start)
-		a.info.blocks++
 	case opEnd:
+		dead := a.dead()
 		f := a.close()
 		if f.op == opIf && !typesEqual(f.start, f.end) {
 			r.fail(at, "type mismatch: an if without an else changes the operands")
 		}
 		a.pushAll(f.end)
-		a.info.blocks++
+		a.leave(&f, dead)
 	case opBr:
 		a.popAll(a.label(r.u32(), at))
 		a.unreachable()
-		a.info.blocks++
 	case opBrIf:
 		depth := r.u32()
 		a.pop(I32)
 		ts := a.label(depth, at)
 		a.popAll(ts)
 		a.pushAll(ts)
-		a.info.blocks++
+		a.next()
 	case opBrTable:
 		a.brTable(at)
 	case opReturn:
 		a.popAll(a.frames[0].end)
 		a.unreachable()
 		a.info.returns = true
-		a.info.blocks++
+		a.edge(&a.frames[0])
 	case opCall:
 		f := a.m.funcIndex(r)
 		if r.err == nil {
@@ -68,6 +69,7 @@ func (a *analyzer) special(op byte, at int, loops []loopInfo) []loopInfo {
 		}
 		if r.err == nil {
 			a.pop(I32)
+			a.weigh(weightTable)
 			a.call(a.m.types[t], loops)
 		}
 	case opDrop:
@@ -95,15 +97,13 @@ func (a *analyzer) special(op byte, at int, loops []loopInfo) []loopInfo {
 		a.pop(t)
 		a.push(t)
 	case opLocalGet:
-		a.push(a.local())
+		a.push(a.local(true))
 	case opLocalSet:
-		a.pop(a.local())
-		a.info.sets++
+		a.pop(a.local(false))
 	case opLocalTee:
-		t := a.local()
+		t := a.local(false)
 		a.pop(t)
 		a.push(t)
-		a.info.sets++
 	case opGlobalGet, opGlobalSet:
 		i := r.u32()
 		if r.err != nil {
@@ -127,6 +127,7 @@ func (a *analyzer) special(op byte, at int, loops []loopInfo) []loopInfo {
 		if r.err != nil {
 			break
 		}
+		a.weigh(weightTable)
 		if op == opTableGet {
 			a.pop(I32)
 			a.push(a.m.tables[tab].Elem)
@@ -215,6 +216,7 @@ func (a *analyzer) data(at int) {
 
 func (a *analyzer) bulk(kind int, loops []loopInfo) {
 	a.m.bulkUse |= 1 << kind
+	a.weigh(weightBulk)
 	a.markCall(loops)
 }
 
@@ -262,8 +264,7 @@ func (a *analyzer) brTable(at int) {
 	r.pos = after
 	a.popAll(ts)
 	a.unreachable()
-	a.info.targets += uint32(n) + 1
-	a.info.blocks++
+	a.info.work.targets += uint64(n) + 1
 }
 
 func (a *analyzer) misc(at int, loops []loopInfo) {
@@ -366,6 +367,7 @@ func (a *analyzer) simd(at int) {
 		r.fail(at, "instruction 0xfd %d is unknown", sub)
 		return
 	case immMem, immMemLane:
+		a.weigh(weightMemory)
 		a.memArg(s, at)
 	case immOther:
 		b := r.bytes(16)

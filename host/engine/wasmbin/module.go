@@ -215,7 +215,7 @@ type Module struct {
 	analyzeErr error
 	info       []funcInfo
 	namesData  bool // an instruction names a data segment
-	bulkUse    int // which kinds of operand charges the bodies need, by bit
+	bulkUse    int  // which kinds of operand charges the bodies need, by bit
 }
 
 // Size returns the length of the module in bytes.
