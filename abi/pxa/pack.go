@@ -8,6 +8,7 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -161,7 +162,8 @@ func (p *packer) prepare(it *item) error {
 		sinks = append(sinks, &kept)
 	}
 	if p.opts.XZ && it.Path != ManifestName && it.Size >= 64 && it.Size <= xzMaxEntry {
-		if xw, err = (xz.WriterConfig{DictCap: xzDictBytes, CheckSum: xz.CRC32}).NewWriter(&packed); err != nil {
+		cfg := xz.WriterConfig{DictCap: dictFor(it.Size), CheckSum: xz.CRC32}
+		if xw, err = cfg.NewWriter(&packed); err != nil {
 			return fmt.Errorf("packing %q: %w", it.Path, err)
 		}
 		sinks = append(sinks, xw)
@@ -185,6 +187,12 @@ func (p *packer) prepare(it *item) error {
 		}
 	}
 	return nil
+}
+
+// dictFor is the smallest power of two that spans a content, within bounds:
+// readers take as much memory.
+func dictFor(size int64) int {
+	return 1 << min(max(bits.Len64(uint64(size-1)), 12), 23)
 }
 
 // copy moves exactly the bytes of a source, in blocks of one size because the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
@@ -16,14 +17,14 @@ import (
 // PackFile packs into a file that appears under its name only when it is
 // whole and on disk. An error leaves what was there before.
 func PackFile(ctx context.Context, name string, sources []Source, opts *PackOptions) (d Digest, err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	f, temp, err := createBeside(name, 0o666, os.OpenFile)
 	if err != nil {
 		return d, err
 	}
 	defer func() {
 		if err != nil {
 			f.Close()
-			os.Remove(f.Name())
+			os.Remove(temp)
 		}
 	}()
 	if d, err = Pack(ctx, f, sources, opts); err != nil {
@@ -32,13 +33,10 @@ func PackFile(ctx context.Context, name string, sources []Source, opts *PackOpti
 	if err = f.Sync(); err != nil {
 		return d, err
 	}
-	if err = f.Chmod(0o644); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return d, err
-	}
 	if err = f.Close(); err != nil {
 		return d, err
 	}
-	if err = os.Rename(f.Name(), name); err != nil {
+	if err = os.Rename(temp, name); err != nil {
 		return d, err
 	}
 	// The rename itself is made durable where directories can be synced.
@@ -49,8 +47,24 @@ func PackFile(ctx context.Context, name string, sources []Source, opts *PackOpti
 	return d, nil
 }
 
+// createBeside makes a new file with a hidden, random name in the directory of
+// another. os.CreateTemp would ignore the user's umask.
+func createBeside(name string, mode fs.FileMode, open func(string, int, fs.FileMode) (*os.File, error)) (f *os.File, temp string, err error) {
+	dir, base := filepath.Split(name)
+	for range 100 {
+		temp = fmt.Sprintf("%s.%.32s.%08x", dir, base, rand.Uint32())
+		f, err = open(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+		if !errors.Is(err, fs.ErrExist) {
+			break
+		}
+	}
+	return f, temp, err
+}
+
 // Sources lists the regular files below the root of a file system, in
 // Unicode normal form C. Links and devices are errors: an archive has none.
+// A file is executable when one of its permission bits says so, which no file
+// does on Windows.
 func Sources(fsys fs.FS) ([]Source, error) {
 	var list []Source
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
@@ -139,9 +153,7 @@ func (r *Reader) unpackEntry(root *os.Root, e *Entry, overwrite bool) (err error
 	if e.Executable {
 		mode = 0o755
 	}
-	temp := path.Join(path.Dir(e.Path), ".pxa-unpack-"+Digest(e.Sum).Short())
-	root.Remove(temp) // what an earlier run may have left
-	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	f, temp, err := createBeside(e.Path, mode, root.OpenFile)
 	if err != nil {
 		return err
 	}

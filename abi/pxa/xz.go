@@ -15,9 +15,8 @@ import (
 // some frames that the xz format forbids.
 
 const (
-	xzMagic     = "\xfd7zXZ\x00"
-	xzMinSize   = 12 + 12 + 12 + 12 // stream header, block, index, footer at their smallest
-	xzDictBytes = 8 << 20           // what the writer uses and the reader allows by default
+	xzMagic   = "\xfd7zXZ\x00"
+	xzMinSize = 12 + 12 + 12 + 12 // stream header, block, index, footer at their smallest
 )
 
 // newXZReader decodes the content of e. Errors of the library are reported as
