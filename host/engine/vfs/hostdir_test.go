@@ -184,9 +184,12 @@ func TestHostDirRace(t *testing.T) {
 				return
 			default:
 			}
+			// The pauses let opens meet each state, not only the changes.
 			os.Rename(filepath.Join(inside, "real"), swap)
+			time.Sleep(50 * time.Microsecond)
 			os.Rename(swap, filepath.Join(inside, "real"))
 			os.Symlink("../out", swap)
+			time.Sleep(50 * time.Microsecond)
 			os.Remove(swap)
 			os.Symlink(outside, swap)
 			os.Remove(swap)
