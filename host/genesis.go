@@ -245,7 +245,7 @@ func (h *Host) probe(ctx context.Context, name string, wasm []byte, limits abi.L
 }
 
 func checkProbeRuns(ctx context.Context, h *Host, _ *Cartridge) (string, error) {
-	res, err := h.probe(ctx, "probe-result", probeResult, abi.Limits{})
+	res, err := h.probe(ctx, "probe-result", probeResult(), abi.Limits{})
 	if err != nil {
 		return "", err
 	}
@@ -256,7 +256,7 @@ func checkProbeRuns(ctx context.Context, h *Host, _ *Cartridge) (string, error) 
 }
 
 func checkProbeStopped(ctx context.Context, h *Host, _ *Cartridge) (string, error) {
-	res, err := h.probe(ctx, "probe-loop", probeLoop, abi.Limits{Fuel: 10_000_000})
+	res, err := h.probe(ctx, "probe-loop", probeLoop(), abi.Limits{Fuel: 10_000_000})
 	if err != nil {
 		return "", err
 	}
@@ -271,7 +271,7 @@ func checkJournal(ctx context.Context, h *Host, _ *Cartridge) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	res, err := h.probe(ctx, "probe-result", probeResult, abi.Limits{})
+	res, err := h.probe(ctx, "probe-result", probeResult(), abi.Limits{})
 	if err != nil {
 		return "", err
 	}
@@ -297,7 +297,7 @@ func checkJournal(ctx context.Context, h *Host, _ *Cartridge) (string, error) {
 }
 
 func checkProbeConfined(ctx context.Context, h *Host, _ *Cartridge) (string, error) {
-	res, err := h.probe(ctx, "probe-escape", probeEscape, abi.Limits{})
+	res, err := h.probe(ctx, "probe-escape", probeEscape(), abi.Limits{})
 	if err != nil {
 		return "", err
 	}

@@ -43,7 +43,7 @@ func openProbe(t testing.TB, name string, wasm []byte) *Cartridge {
 func TestProbes(t *testing.T) {
 	for _, interp := range []bool{false, true} {
 		h := newHost(t, func(c *Config) { c.Interpreter = interp })
-		c := openProbe(t, "probe-result", probeResult)
+		c := openProbe(t, "probe-result", probeResult())
 		res, err := h.Run(context.Background(), c, RunRequest{})
 		if err != nil {
 			t.Fatal(err)
@@ -51,7 +51,7 @@ func TestProbes(t *testing.T) {
 		if !res.Success || string(res.Result) != "42" {
 			t.Errorf("result: %+v", res)
 		}
-		res, err = h.Run(context.Background(), openProbe(t, "probe-loop", probeLoop), RunRequest{Limits: abi.Limits{Fuel: 1e6}})
+		res, err = h.Run(context.Background(), openProbe(t, "probe-loop", probeLoop()), RunRequest{Limits: abi.Limits{Fuel: 1e6}})
 		if err != nil || res.ErrorType != abi.ErrFuel {
 			t.Errorf("loop: %+v %v", res, err)
 		}
@@ -60,7 +60,7 @@ func TestProbes(t *testing.T) {
 
 func TestValidateGenesis(t *testing.T) {
 	h := newHost(t, nil)
-	h.Use(openProbe(t, "probe-result", probeResult), RunRequest{})
+	h.Use(openProbe(t, "probe-result", probeResult()), RunRequest{})
 	rep, err := h.ValidateGenesis(context.Background())
 	if err != nil {
 		t.Fatal(err)

@@ -9,19 +9,23 @@ import (
 // The probes are tiny WebAssembly modules that the host runs to see whether its own
 // sandbox does what Genesis asks for. They are put together here rather than kept as
 // bytes, so that what they do can be read.
-var (
-	// probeResult returns 42 as its JSON result.
-	probeResult = probeModule(
+// probeResult returns 42 as its JSON result.
+func probeResult() []byte {
+	return probeModule(
 		[]probeImport{{"pxos", "result", 2}},
 		"42",
 		// result(ptr 0, len 2)
 		[]byte{0x41, 0, 0x41, 2, 0x10, 0, 0x1a},
 	)
-	// probeLoop never ends.
-	probeLoop = probeModule(nil, "", []byte{0x03, 0x40, 0x0c, 0, 0x0b})
-	// probeEscape opens a file outside its archive and returns 100 plus WASI's error
-	// number.
-	probeEscape = probeModule(
+}
+
+// probeLoop never ends.
+func probeLoop() []byte { return probeModule(nil, "", []byte{0x03, 0x40, 0x0c, 0, 0x0b}) }
+
+// probeEscape opens a file outside its archive and returns 100 plus WASI's error
+// number.
+func probeEscape() []byte {
+	return probeModule(
 		[]probeImport{{"pxos", "result", 2}, {"wasi_snapshot_preview1", "path_open", -1}},
 		"1??\x00../../../../../../../../etc/passwd",
 		concat(
@@ -33,7 +37,7 @@ var (
 			[]byte{0x41, 0, 0x41, 3, 0x10, 0, 0x1a},
 		),
 	)
-)
+}
 
 type probeImport struct {
 	module, name string
