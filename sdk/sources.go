@@ -4,8 +4,9 @@ package pxos
 
 import "embed"
 
-// Sources holds the Go files of this SDK, so that a new cartridge can carry its own
-// copy and build without a network. Tests are among them. It is not part of guests.
+// Sources holds the Go files of this SDK and its licence, so that a new cartridge can
+// carry its own copy and build without a network. Tests are among them. It is not
+// part of guests.
 //
-//go:embed *.go internal/hostapi/*.go pxostest/*.go
+//go:embed LICENSE *.go internal/hostapi/*.go pxostest/*.go
 var Sources embed.FS

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"text/template"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pxos/pxos/abi"
 	pxos "github.com/pxos/pxos/sdk"
@@ -136,6 +137,9 @@ func render(opt Options) (map[string][]byte, error) {
 	}
 	if strings.TrimSpace(opt.Creator) == "" {
 		return nil, errors.New("the creator has no name: say who makes the cartridge")
+	}
+	if !utf8.ValidString(opt.Creator) || !utf8.ValidString(opt.Licence) {
+		return nil, errors.New("the creator's name and the licence must be UTF-8 text")
 	}
 	if opt.CreatorKind == "" {
 		opt.CreatorKind = abi.CreatorHuman

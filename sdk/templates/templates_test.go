@@ -111,6 +111,7 @@ func TestRefused(t *testing.T) {
 		{"no creator", func(o *Options) { o.Creator = " " }, "the creator has no name"},
 		{"creator kind", func(o *Options) { o.CreatorKind = "robot" }, "creator.kind"},
 		{"creator with an escape", func(o *Options) { o.Creator = "a\x1b[2J" }, "control character"},
+		{"creator not UTF-8", func(o *Options) { o.Creator = "\xff" }, "must be UTF-8 text"},
 		{"language", func(o *Options) { o.Lang = "common" }, `no template for language "common": there are c, go`},
 		{"language path", func(o *Options) { o.Lang = "../files/go" }, "no template"},
 	} {
@@ -201,6 +202,47 @@ func TestDirectory(t *testing.T) {
 		}
 		if got := list(t, dir); got != "[.]" {
 			t.Errorf("left %s", got)
+		}
+	})
+}
+
+// The copy of the SDK carries this repository's licence.
+func TestLicence(t *testing.T) {
+	want, err := os.ReadFile("../../LICENSE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := render(options("go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := files["third_party/pxos/sdk/LICENSE"]; string(got) != string(want) {
+		t.Errorf("the copy's licence differs: %.80s", got)
+	}
+}
+
+// Whoever makes a cartridge, under whatever licence: the manifest says exactly that,
+// or nothing is written.
+func FuzzManifest(f *testing.F) {
+	f.Add("Ada", "MIT")
+	f.Add("\"\\\x00\u0080\n'''", "a\tb\u2028")
+	f.Add("\xff", "«quote .»")
+	f.Fuzz(func(t *testing.T, creator, licence string) {
+		opt := options("c")
+		opt.Creator, opt.Licence = creator, licence
+		files, err := render(opt)
+		if err != nil {
+			return
+		}
+		m, err := abi.ParseManifest(files[abi.ManifestPath])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if licence == "" {
+			licence = "MIT"
+		}
+		if m.Creator.Name != creator || m.Licence != licence || m.Name != opt.Name || len(m.Programs) != 1 {
+			t.Errorf("creator %q, licence %q became %+v", creator, licence, m)
 		}
 	})
 }
