@@ -26,7 +26,8 @@
 //
 //	GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w -buildid="
 //
-// and one with .c files a C command, compiled with
+// without a network (GOPROXY=off, GOTOOLCHAIN=local): modules that it needs have to
+// be in the module cache or beside it. One with .c files a C command, compiled with
 //
 //	clang --target=wasm32-wasi -O2 -Wl,--strip-all *.c
 //

@@ -2,7 +2,6 @@ package builder
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -74,7 +73,8 @@ func (t *Tree) compile(ctx context.Context, tc Toolchain, module, out string) er
 			name = "go"
 		}
 		args = []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", out, "."}
-		env = append(env, "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+		// A directory may be a stranger's: building it calls nobody.
+		env = append(env, "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOPROXY=off", "GOTOOLCHAIN=local")
 	case len(cFiles) > 0:
 		name, hint = tc.Clang, "install clang, lld and wasi-libc (on Debian: apt install clang lld wasi-libc libclang-rt-dev-wasm32), or unpack the wasi-sdk and set PXOS_CLANG to its bin/clang"
 		if name == "" {
@@ -107,15 +107,21 @@ func (t *Tree) compile(ctx context.Context, tc Toolchain, module, out string) er
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if text := strings.TrimSpace(string(said.b)); text != "" {
-			err = errors.New("\n" + text)
-		}
-		if strings.Contains(string(said.b), "wasm32") && !goFiles {
+		switch text := string(said.b); {
+		case strings.Contains(text, "GOPROXY=off"):
+			hint = "building uses no network; fetch what it needs first: cd " + dir + " && go mod download"
+		case strings.Contains(text, "GOTOOLCHAIN=local"):
+			hint = "install the version of Go that its go.mod asks for, from https://go.dev/dl/"
+		case strings.Contains(text, "wasm32") && !goFiles:
 			hint = "this clang has no WebAssembly target or C library; " + hint
-		} else {
+		default:
 			hint = ""
 		}
-		return &Error{Msg: fmt.Sprintf("compiling %s with %s in %s failed", module, filepath.Base(exe), t.rel(dir)), Hint: hint, Err: err}
+		msg := fmt.Sprintf("compiling %s with %s in %s failed", module, filepath.Base(exe), t.rel(dir))
+		if text := strings.TrimSpace(string(said.b)); text != "" {
+			msg, err = msg+":\n"+text, nil
+		}
+		return &Error{Msg: msg, Hint: hint, Err: err}
 	}
 	return checkModule(module, out, t.rel(dir))
 }

@@ -98,14 +98,13 @@ func Load(p Places) (*Loaded, error) {
 }
 
 func (l *Loaded) addLocal(p Places, answers *Answers) error {
-	if p.Local == "" || p.User != "" && realPath(p.Local) == realPath(p.User) {
-		return nil
-	}
 	local, f, err := load(p.Local, RoleLocal, p.Home)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	}
-	if err != nil {
+	case p.User != "" && realPath(p.Local) == realPath(p.User):
+		return nil // working in the configuration directory: the same file
+	case err != nil:
 		return err
 	}
 	f.Approved = answers.approved(f)
