@@ -247,6 +247,14 @@ func plainBody(b []byte) bool {
 	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
 		return false
 	}
+	// Eight bytes at once: a byte below 0x20, and no other below 0x80, borrows
+	// into its top bit when 0x20 is taken from it.
+	for ; len(b) >= 8; b = b[8:] {
+		v := binary.LittleEndian.Uint64(b)
+		if (v-0x2020202020202020)&^v&0x8080808080808080 != 0 {
+			return false
+		}
+	}
 	for _, c := range b {
 		if c < 0x20 {
 			return false

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -213,6 +214,24 @@ func TestDrafts(t *testing.T) {
 				t.Errorf("stored body %.80q, head %v", e.Body, after)
 			}
 		})
+	}
+}
+
+// Every byte value at every place of a body: only those below 0x20 are
+// refused.
+func TestPlainBody(t *testing.T) {
+	for n := 2; n < 20; n++ {
+		for at := range n {
+			for c := range 256 {
+				b := bytes.Repeat([]byte{0xFF}, n)
+				b[0], b[n-1] = '{', '}'
+				b[at] = byte(c)
+				want := c >= 0x20 && b[0] == '{' && b[n-1] == '}'
+				if plainBody(b) != want {
+					t.Fatalf("plainBody(%x) is %v", b, !want)
+				}
+			}
+		}
 	}
 }
 

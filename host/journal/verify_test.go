@@ -90,8 +90,8 @@ func TestVerifySound(t *testing.T) {
 // Every single bit of a log of several segments is flipped in turn.
 func TestVerifyEveryBit(t *testing.T) {
 	dir := t.TempDir()
-	j := open(t, dir, Options{Now: tick(), SegmentBytes: 600})
-	fill(t, j, 6, 10)
+	j := open(t, dir, Options{Now: tick(), SegmentBytes: 400})
+	fill(t, j, 3, 2)
 	good := segments(t, dir)
 	if len(good) < 2 {
 		t.Fatalf("%d segments", len(good))
