@@ -17,7 +17,7 @@ import (
 )
 
 func init() {
-	pxos.RegisterRaw("contract", func(ctx *pxos.Context, _ []byte) ([]byte, error) { return nil, runGuest(ctx) })
+	pxos.RegisterRaw("probe:contract", func(ctx *pxos.Context, _ []byte) ([]byte, error) { return nil, runGuest(ctx) })
 }
 
 const contractManifest = `name = "contract"
@@ -28,7 +28,7 @@ genesis = "1.0"
 licence = "MIT"
 creator = { kind = "human", name = "test" }
 
-[programs.contract]
+[programs."probe:contract"]
 module = "contract.wasm"
 kind = "sdk"
 `
@@ -38,7 +38,7 @@ kind = "sdk"
 func TestFakeAnswersAsTheHost(t *testing.T) {
 	guestModule = buildC(t, "-std=c99", "testdata/contract.c")
 	fake := (&pxostest.Host{Archive: map[string]string{"data/a.txt": "abcdef", "data/b.txt": strings.Repeat("b", 5000), "contract.wasm": "x"}}).
-		Run(t, "contract", json.RawMessage(`{"n":1}`))
+		Run(t, "probe:contract", json.RawMessage(`{"n":1}`))
 	if fake.Err != nil {
 		t.Fatalf("fake: %+v", fake.Err)
 	}

@@ -36,8 +36,8 @@ int main(void) {
   printf("major %u\n", (unsigned)(version >> 16));
 
   answer("name without room", pxos_program_name(buffer, 0, &length));
-  answer("name one byte short", pxos_program_name(buffer, 12, &length));
-  answer("name", pxos_program_name(buffer, 13, &length));
+  answer("name one byte short", pxos_program_name(buffer, 13, &length));
+  answer("name", pxos_program_name(buffer, 14, &length));
   answer("arguments one byte short", pxos_arguments(buffer, 6, &length));
   answer("arguments", pxos_arguments(buffer, 7, &length));
   answer("capabilities", pxos_capabilities(buffer, sizeof buffer, &length));
