@@ -16,6 +16,24 @@ var errLayout = errors.New("pxa: not the writer's own layout")
 // change while a Reader uses them.
 type Byter interface{ Bytes() []byte }
 
+// Bytes is a file in memory, for [Open] to read without copying.
+type Bytes []byte
+
+// Bytes implements [Byter].
+func (b Bytes) Bytes() []byte { return b }
+
+// ReadAt implements [io.ReaderAt].
+func (b Bytes) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off >= int64(len(b)) {
+		return 0, io.EOF
+	}
+	n := copy(p, b[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
 const (
 	ihdrEnd   = 8 + 25      // signature and IHDR chunk
 	coverData = ihdrEnd + 8 // first byte of the cover's IDAT data

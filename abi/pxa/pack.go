@@ -38,8 +38,9 @@ type PackOptions struct {
 	Limits Limits
 
 	// XZ compresses entries of up to 64 MiB where that saves an eighth or
-	// more. Reading them takes about 40 times as long as reading stored ones.
-	// The manifest is never compressed.
+	// more, until the entries tried come to 1 GiB, because results are kept in
+	// memory. Reading them takes about 40 times as long as reading stored
+	// ones. The manifest is never compressed.
 	XZ bool
 
 	// Progress, which may be nil, is called now and then with work done and in
@@ -50,6 +51,7 @@ type PackOptions struct {
 const (
 	memoryPack = 64 << 20 // contents up to this size together are read once and kept
 	xzMaxEntry = 64 << 20
+	xzMaxTotal = 1 << 30
 )
 
 // packer is one run of Pack.
@@ -68,6 +70,7 @@ type packer struct {
 type item struct {
 	Source
 	entry Entry
+	xz    bool   // try to compress it
 	crc   uint32 // of the bytes in the archive, to notice a source that changes
 	data  []byte // the bytes in the archive, when they are kept in memory
 }
@@ -127,7 +130,12 @@ func (p *packer) plan(sources []Source) error {
 	}
 	slices.SortFunc(p.items, func(a, b *item) int { return strings.Compare(a.Path, b.Path) })
 	var names pathSet
+	var tried int64
 	for _, it := range p.items {
+		if p.opts.XZ && it.Path != ManifestName && it.Size >= 64 && it.Size <= xzMaxEntry {
+			tried += it.Size
+			it.xz = tried <= xzMaxTotal
+		}
 		if id, msg := names.add(it.Path); msg != "" {
 			return formatErr(id, -1, "path %q %s", it.Path, msg)
 		}
@@ -161,7 +169,7 @@ func (p *packer) prepare(it *item) error {
 		kept.Grow(int(it.Size))
 		sinks = append(sinks, &kept)
 	}
-	if p.opts.XZ && it.Path != ManifestName && it.Size >= 64 && it.Size <= xzMaxEntry {
+	if it.xz {
 		cfg := xz.WriterConfig{DictCap: dictFor(it.Size), CheckSum: xz.CRC32}
 		if xw, err = cfg.NewWriter(&packed); err != nil {
 			return fmt.Errorf("packing %q: %w", it.Path, err)

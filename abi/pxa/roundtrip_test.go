@@ -3,6 +3,7 @@ package pxa
 import (
 	"bytes"
 	"image/png"
+	"io"
 	"math/rand/v2"
 	"testing"
 	"testing/fstest"
@@ -10,18 +11,10 @@ import (
 
 const manifest = "name = \"probe\"\nversion = \"1.2.3\"\n"
 
-// memFile is a file in memory without the fast path; with Bytes it has it.
-type memFile struct{ *bytes.Reader }
+// plain is a file in memory that does not say so.
+func plain(b []byte) io.ReaderAt { return bytes.NewReader(b) }
 
-type mapped struct {
-	memFile
-	b []byte
-}
-
-func (m mapped) Bytes() []byte { return m.b }
-
-func plain(b []byte) memFile   { return memFile{bytes.NewReader(b)} }
-func inMemory(b []byte) mapped { return mapped{plain(b), b} }
+func inMemory(b []byte) Bytes { return Bytes(b) }
 
 func noise(seed uint64, n int) []byte {
 	rng := rand.New(rand.NewPCG(seed, 7))
