@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/pxos/pxos/abi"
 )
@@ -62,8 +63,11 @@ func pxosLog(c *Call) abi.Code {
 		return abi.CodeInvalid
 	}
 	msg := c.Bytes(1)
-	if len(msg) > abi.MaxLogLine {
-		msg = msg[:abi.MaxLogLine]
+	if n := abi.MaxLogLine; len(msg) > n {
+		for !utf8.RuneStart(msg[n]) {
+			n--
+		}
+		msg = msg[:n]
 	}
 	return c.Run.log(levelNames[level], string(msg))
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -245,6 +246,19 @@ func TestRegistryMatchesTable(t *testing.T) {
 		if _, err := newRegistry(fams); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// A line that is too long is cut between characters.
+func TestLogCut(t *testing.T) {
+	g := newGuest(t, nil)
+	line := strings.Repeat("€", abi.MaxLogLine) // three bytes each
+	copy(g.mem(0, uint32(len(line))), line)
+	if code := g.call("log", 1, 0, uint64(len(line))); code != 0 {
+		t.Fatal(code)
+	}
+	if got := g.run.logs[0].Message; got != line[:abi.MaxLogLine/3*3] {
+		t.Errorf("kept %d bytes, ending in %q", len(got), got[len(got)-4:])
 	}
 }
 
