@@ -120,6 +120,9 @@ func checkCopy(t *testing.T, f []byte, digest Digest) {
 	if rep.Digest != digest {
 		t.Errorf("digest %s, want %s", rep.Digest, digest)
 	}
+	if i, err := c.Inspect(); err != nil || !strings.HasPrefix(i.Encoding, "re-encoded") {
+		t.Errorf("inspect: %+v, %v", i, err)
+	}
 	if m, err := c.Manifest(); err != nil || string(m) != manifest {
 		t.Errorf("manifest %q, %v", m, err)
 	}

@@ -68,9 +68,18 @@ func TestPackLarge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
 	r, err := Open(f, info.Size(), nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := r.ReadFile(ManifestName); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+		t.Errorf("opening and reading the manifest allocated %d bytes", n)
 	}
 	rep, err := r.Verify(t.Context(), func(done, total int64) { last = total - done })
 	if err != nil || rep.Digest != d || last != 0 {
@@ -78,6 +87,9 @@ func TestPackLarge(t *testing.T) {
 	}
 	if e, _ := r.Lookup("text"); e.Codec != XZ {
 		t.Errorf("text is %v", e.Codec)
+	}
+	if i, err := r.Inspect(); err != nil || i.Encoding != "native" || i.Format != "1.0" || !i.Manifest || len(i.Entries) != 3 {
+		t.Errorf("%+v, %v", i, err)
 	}
 	if e, _ := r.Lookup(ManifestName); e.Codec != Stored {
 		t.Errorf("the manifest is %v", e.Codec)
