@@ -52,7 +52,7 @@ type analyzer struct {
 	moved, budget int // operands moved by signatures, and how many are allowed
 
 	at        place
-	joins     uint32   // basic blocks with several predecessors so far
+	joins     uint32   // edges into blocks with several predecessors so far
 	touched   []uint32 // per local: joins when it was last read or written
 	loopsOpen uint32
 }

@@ -83,6 +83,7 @@ func (a *analyzer) edge(f *frame) {
 	a.info.work.blocks++ // a block in the middle of the edge
 	a.info.work.doms += uint64(a.at.dom)
 	if f.op == opLoop {
+		a.joins++
 		return
 	}
 	if f.flow.sources == 0 || a.at.dom < f.flow.first.dom {
@@ -143,6 +144,6 @@ func (a *analyzer) leave(f *frame, dead bool) {
 	a.next()
 	if f.flow.sources > 1 {
 		a.at.chain = 0
-		a.joins++
+		a.joins += f.flow.sources
 	}
 }

@@ -37,7 +37,7 @@ func DefaultScanLimits() ScanLimits {
 		Values: 1000, Locals: 50_000, LocalsBase: 1_000_000,
 		BranchTable: 65_520, Depth: 20_000,
 		FunctionMemory: 1 << 30,
-		CompileBase:    5e9, CompilePerByte: 3000,
+		CompileBase:    3e9, CompilePerByte: 4000,
 	}
 }
 
@@ -103,9 +103,10 @@ func (m *Module) scanCounts(l ScanLimits) error {
 // Times of the estimate in nanoseconds; see WASMBIN.md.
 const (
 	nanosPerWeight  = 2 // for each byte
-	nanosPerDom     = 15
+	nanosPerDom     = 20
 	nanosPerFind    = 120
-	nanosPerCarry   = 2500
+	nanosPerCarry   = 1000
+	nanosPerBlock   = 6000
 	nanosPerPhiTurn = 400 // for each carried local and level of loops
 	nanosPerFunc    = 8000
 	nanosPerType    = 8000
@@ -117,7 +118,7 @@ func (f *funcInfo) estimate() (memory, linear, control, carry, table float64) {
 	w := &f.work
 	weight := float64(w.weight) + weightPlain*float64(f.ops)
 	memory = weight + weightBlock*float64(w.blocks) + weightCarry*float64(w.carried)
-	linear = nanosPerFunc + nanosPerWeight*weight
+	linear = nanosPerFunc + nanosPerWeight*weight + nanosPerBlock*float64(w.blocks)
 	control = nanosPerDom*float64(w.doms) + nanosPerFind*float64(w.finds)
 	carry = float64(w.carried) * (nanosPerCarry + nanosPerPhiTurn*float64(f.loopsIn))
 	table = 0.8 * float64(w.targets) * float64(w.targets)
