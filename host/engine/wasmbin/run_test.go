@@ -18,16 +18,15 @@ type meterHost struct {
 	stack        int64
 	used         int64 // fuel consumed
 	granted      int64 // fuel of the current slice
-	refills      int
-	g            api.MutableGlobal
+	ended        bool  // the guest was stopped, all it used is booked
 }
 
 func (h *meterHost) refill(_ context.Context, m api.Module, meter int64) int64 {
-	h.refills++
 	fuel, stack := Unpack(meter)
 	h.used += h.granted - fuel
 	h.granted = 0
 	if stack < 0 || h.used > h.total {
+		h.ended = true
 		panic(errOut)
 	}
 	if fuel < 0 {
@@ -39,6 +38,9 @@ func (h *meterHost) refill(_ context.Context, m api.Module, meter int64) int64 {
 
 // consumed returns the fuel used so far, from the meter of the module.
 func (h *meterHost) consumed(m api.Module) int64 {
+	if h.ended {
+		return h.used
+	}
 	fuel, _ := Unpack(int64(m.ExportedGlobal(MeterGlobal).Get()))
 	return h.used + h.granted - fuel
 }
