@@ -43,6 +43,13 @@ const wasmMagic = "\x00asm"
 // checked: structure, checksums, cover and digest. Errors are *Error with
 // ErrCartridge, or those of the file system.
 func OpenCartridge(ctx context.Context, path string) (*Cartridge, error) {
+	return openCartridge(ctx, path, func(*Cartridge) {})
+}
+
+// openCartridge is OpenCartridge with a look at the cartridge when its table is read
+// and before anything else of it is verified. Contents match their digests then, but
+// nothing may be run or shown.
+func openCartridge(ctx context.Context, path string, early func(*Cartridge)) (*Cartridge, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -57,7 +64,7 @@ func OpenCartridge(ctx context.Context, path string) (*Cartridge, error) {
 		return nil, errorf(abi.ErrCartridge, "give a .pxa or .wasm file", "%q is not a regular file", path)
 	}
 	if st.Size() > inMemory {
-		return openLarge(ctx, f, st.Size())
+		return openLarge(ctx, f, st.Size(), early)
 	}
 	defer f.Close()
 	data := make([]byte, st.Size())
@@ -71,20 +78,24 @@ func OpenCartridge(ctx context.Context, path string) (*Cartridge, error) {
 			return nil, err
 		}
 	}
-	return OpenCartridgeBytes(ctx, data)
+	return openBytes(ctx, data, early)
 }
 
 // OpenCartridgeBytes opens a cartridge that is in memory. The bytes must not change
 // while it is open.
 func OpenCartridgeBytes(ctx context.Context, data []byte) (*Cartridge, error) {
-	r, err := pxa.OpenVerified(ctx, memory(data), int64(len(data)), nil)
+	return openBytes(ctx, data, func(*Cartridge) {})
+}
+
+func openBytes(ctx context.Context, data []byte, early func(*Cartridge)) (*Cartridge, error) {
+	r, err := pxa.Open(memory(data), int64(len(data)), nil)
 	if err != nil {
 		return nil, cartridgeError(err)
 	}
-	return newCartridge(ctx, r, &Cartridge{data: data})
+	return newCartridge(ctx, r, &Cartridge{data: data}, early)
 }
 
-func openLarge(ctx context.Context, f *os.File, size int64) (*Cartridge, error) {
+func openLarge(ctx context.Context, f *os.File, size int64, early func(*Cartridge)) (*Cartridge, error) {
 	path, err := filepath.Abs(f.Name())
 	if err != nil {
 		f.Close()
@@ -95,22 +106,24 @@ func openLarge(ctx context.Context, f *os.File, size int64) (*Cartridge, error) 
 		f.Close()
 		return nil, err
 	}
-	r, err := pxa.OpenVerified(ctx, ra, size, nil)
+	r, err := pxa.Open(ra, size, nil)
 	if err != nil {
 		unmap()
 		f.Close()
 		return nil, cartridgeError(err)
 	}
-	return newCartridge(ctx, r, &Cartridge{file: f, path: path, unmap: unmap})
+	return newCartridge(ctx, r, &Cartridge{file: f, path: path, unmap: unmap}, early)
 }
 
-func newCartridge(ctx context.Context, r *pxa.Reader, c *Cartridge) (*Cartridge, error) {
-	d, err := r.Digest(ctx)
+func newCartridge(ctx context.Context, r *pxa.Reader, c *Cartridge, early func(*Cartridge)) (*Cartridge, error) {
+	c.archive = worker.NewArchive(r)
+	early(c)
+	d, err := r.Check(ctx, nil)
 	if err != nil {
 		c.Close()
 		return nil, cartridgeError(err)
 	}
-	c.archive, c.digest = worker.NewArchive(r), d.String()
+	c.digest = d.String()
 	return c, nil
 }
 

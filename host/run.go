@@ -259,7 +259,7 @@ func fillEnd(end *journal.RunEnd, res *abi.RunResult) {
 // execute runs a plan where its isolation says.
 func (h *Host) execute(ctx context.Context, p *plan) (*abi.RunResult, error) {
 	job := &worker.Job{
-		CacheDir: h.cacheDir(), CacheBytes: h.cfg.CacheBytes, Interpreter: h.cfg.Interpreter,
+		Config:  h.engineConfig(),
 		Program: p.program.Name, Module: p.program.Module, Export: p.program.Export,
 		Argv: append([]string{path.Base(p.program.Module)}, p.req.Argv...),
 		Env:  p.env, Args: p.req.Args,
@@ -302,6 +302,36 @@ func (h *Host) Prepare(req RunRequest) {
 	if old := h.spare.Swap(proc); old != nil {
 		old.Abandon()
 	}
+}
+
+// Open opens a cartridge for a run that is about to come. While it is verified, the
+// compiled code of the program is fetched from the cache, if it is there; otherwise it
+// is OpenCartridge.
+func (h *Host) Open(ctx context.Context, path string, req RunRequest) (*Cartridge, error) {
+	return openCartridge(ctx, path, func(c *Cartridge) {
+		m, err := c.Manifest()
+		if err != nil {
+			return
+		}
+		prog, err := m.Program(req.Program)
+		if err != nil {
+			return
+		}
+		_, digest, ok := c.archive.Stat(prog.Module)
+		if !ok {
+			return
+		}
+		pre := &worker.Preload{Config: h.engineConfig(), Digest: digest, Table: h.Limits(m.Limits, req.Limits).Table}
+		if p := h.spare.Load(); p != nil {
+			p.Preload(pre)
+		} else if eng, err := h.engine(); err == nil {
+			eng.Preload(context.WithoutCancel(ctx), digest, pre.Table)
+		}
+	})
+}
+
+func (h *Host) engineConfig() worker.Config {
+	return worker.Config{CacheDir: h.cacheDir(), CacheBytes: h.cfg.CacheBytes, Interpreter: h.cfg.Interpreter}
 }
 
 // takeSpare returns the prepared worker if there is one with these streams, or a new

@@ -45,6 +45,9 @@ type Engine struct {
 	mu     sync.Mutex
 	loaded map[loadKey]*Module
 	closed bool
+	// preloads are modules on their way from the disk; nil arrives for one that is
+	// not there.
+	preloads map[loadKey]chan *Module
 }
 
 // New makes an engine. It fails when a family does not fit the host-function table.
@@ -53,7 +56,7 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg, reg: reg, loaded: map[loadKey]*Module{}}
+	e := &Engine{cfg: cfg, reg: reg, loaded: map[loadKey]*Module{}, preloads: map[loadKey]chan *Module{}}
 	e.names = append(e.names, reg.names...)
 	e.wasiBase = len(e.names)
 	for _, n := range wasi.Names() {
@@ -128,6 +131,12 @@ func (e *Engine) Close(ctx context.Context) error {
 	for k, m := range e.loaded {
 		m.rt.Close(ctx)
 		delete(e.loaded, k)
+	}
+	for k, pre := range e.preloads {
+		if m := <-pre; m != nil {
+			m.rt.Close(ctx)
+		}
+		delete(e.preloads, k)
 	}
 	return nil
 }

@@ -64,12 +64,20 @@ type moduleMeta struct {
 func (e *Engine) Load(ctx context.Context, src Source, limits abi.Limits) (*Module, error) {
 	key := loadKey{src.Digest, limits.Table}
 	e.mu.Lock()
-	m := e.loaded[key]
+	m, pre := e.loaded[key], e.preloads[key]
+	delete(e.preloads, key)
 	e.mu.Unlock()
 	if m == nil {
-		var err error
-		if m, err = e.load(ctx, src, limits); err != nil {
-			return nil, err
+		if pre != nil {
+			if m = <-pre; m != nil {
+				m.source = src
+			}
+		}
+		if m == nil {
+			var err error
+			if m, err = e.load(ctx, src, limits); err != nil {
+				return nil, err
+			}
 		}
 		e.mu.Lock()
 		switch other := e.loaded[key]; {
@@ -91,6 +99,30 @@ func (e *Engine) Load(ctx context.Context, src Source, limits abi.Limits) (*Modu
 			Hint: "raise it with --limit memory=" + abi.FormatBytes(int64(need)) + " if you trust the cartridge"}
 	}
 	return m, nil
+}
+
+// Preload begins to load a module's code from the disk cache, if it is there, for a
+// Load that is about to come. It only looks: nothing is compiled and nothing runs, so
+// a caller need not have verified or allowed anything yet.
+func (e *Engine) Preload(ctx context.Context, digest [32]byte, table int64) {
+	if e.cache == nil {
+		return
+	}
+	key := loadKey{digest, table}
+	done := make(chan *Module, 1)
+	e.mu.Lock()
+	busy := e.closed || e.loaded[key] != nil || e.preloads[key] != nil
+	if !busy {
+		e.preloads[key] = done
+	}
+	e.mu.Unlock()
+	if busy {
+		return
+	}
+	go func() {
+		m, _ := e.loadCached(ctx, cacheKey(digest, table)) // whatever is wrong, Load meets it again
+		done <- m
+	}()
 }
 
 // Unload frees a module's code. Runs that are under way end with an error.

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"text/template"
 	"time"
 	"unicode/utf8"
@@ -47,7 +48,7 @@ var files embed.FS
 // test compares with the module's.
 const goVersion = "1.26.0"
 
-var nameRE = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
+var nameRE = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`) })
 
 // Write creates the cartridge in dir, which must be empty or not exist while its
 // parent does. When it fails nothing of it is left behind.
@@ -132,7 +133,7 @@ func writeAll(dir string, content map[string][]byte) error {
 
 // render makes every file of the cartridge in memory, by slash path.
 func render(opt Options) (map[string][]byte, error) {
-	if !nameRE.MatchString(opt.Name) {
+	if !nameRE().MatchString(opt.Name) {
 		return nil, fmt.Errorf("invalid cartridge name %q: want 1 to 64 characters of a-z, 0-9 and -, beginning with a letter", opt.Name)
 	}
 	if strings.TrimSpace(opt.Creator) == "" {

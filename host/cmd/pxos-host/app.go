@@ -24,9 +24,12 @@ type app struct {
 	config  string // --config
 	started bool   // flags and arguments were accepted
 	policy  *policy.Loaded
+	opener  func(ctx context.Context, path string) (*host.Cartridge, error)
 }
 
-func newApp() *app { return &app{in: os.Stdin, out: os.Stdout, err: os.Stderr} }
+func newApp() *app {
+	return &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, opener: host.OpenCartridge}
+}
 
 // main runs the command line and returns the exit code.
 func (a *app) main(ctx context.Context, args []string) int {

@@ -42,7 +42,7 @@ func (a *app) open(ctx context.Context, x string) (*opened, error) {
 	if info.IsDir() {
 		err = a.openDir(ctx, x, o)
 	} else {
-		o.Cartridge, err = host.OpenCartridge(ctx, x)
+		o.Cartridge, err = a.opener(ctx, x)
 	}
 	if err != nil {
 		o.cleanup()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -219,6 +220,7 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 	}
 	// A worker process gets ready while the cartridge is opened and verified.
 	h.Prepare(*req)
+	a.opener = func(ctx context.Context, path string) (*host.Cartridge, error) { return h.Open(ctx, path, *req) }
 	c, err := a.open(ctx, x)
 	if err != nil {
 		return nil, notOpened(err)
@@ -237,6 +239,11 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 	if req.Grants, err = a.grants(ctx, c, m, f, pol); err != nil {
 		return nil, err
 	}
+	// A variable that was granted is set once.
+	req.Env = slices.DeleteFunc(req.Env, func(e string) bool {
+		name, _, _ := strings.Cut(e, "=")
+		return slices.ContainsFunc(req.Grants, func(g host.Grant) bool { return g.Kind == abi.CapEnv && g.Name == name })
+	})
 	if req.Isolation == "" {
 		req.Isolation = pol.IsolationFor(c.id)
 	}
@@ -252,12 +259,7 @@ func notOpened(err error) error {
 	if errors.As(err, &he) {
 		return err
 	}
-	hint := hintOf(err)
-	var exit *exitError
-	if errors.As(err, &exit) {
-		hint = exit.hint
-	}
-	return &host.Error{Type: abi.ErrCartridge, Msg: err.Error(), Hint: hint, Err: err}
+	return &host.Error{Type: abi.ErrCartridge, Msg: err.Error(), Hint: hintOf(err), Err: err}
 }
 
 // refused gives --json its object for a run that the host could not make.

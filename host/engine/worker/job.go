@@ -6,8 +6,9 @@
 // # Protocol
 //
 // A worker is started as the host's worker command with three files beside its
-// standard streams: 3 is the cartridge (unless the job names a path), 4 a pipe on which the host writes the job (a
-// u32 length, little endian, and that many bytes of JSON) and which it keeps open, 5
+// standard streams: 3 is the cartridge (unless the job names a path), 4 a pipe on which the host writes messages
+// (a u32 length, little endian, and that many bytes of JSON), the last of them the job,
+// and which it keeps open, 5
 // a pipe on which the worker writes one JSON result. A worker ends at once when pipe
 // 4 closes: no worker outlives its host. The host kills a worker that has not
 // answered shortly after its deadline.
@@ -31,11 +32,34 @@ type Dir struct {
 	ReadOnly bool   `json:"read_only"`
 }
 
-// Job describes one run.
-type Job struct {
+// Config is how the engine of a run works.
+type Config struct {
 	CacheDir    string `json:"cache_dir"`
 	CacheBytes  int64  `json:"cache_bytes"`
 	Interpreter bool   `json:"interpreter"`
+}
+
+func (c Config) config() engine.Config {
+	return engine.Config{CacheDir: c.CacheDir, CacheBytes: c.CacheBytes, Interpreter: c.Interpreter}
+}
+
+// Preload asks for a module's code to be fetched from the cache while the host is
+// still verifying the cartridge.
+type Preload struct {
+	Config
+	Digest [32]byte `json:"digest"` // of the module
+	Table  int64    `json:"table"`  // the limit on table entries
+}
+
+// message is what travels on the job pipe: any number of preloads, then the job.
+type message struct {
+	Preload *Preload `json:"preload,omitempty"`
+	Job     *Job     `json:"job,omitempty"`
+}
+
+// Job describes one run.
+type Job struct {
+	Config
 	// Path is the cartridge's file, for one too large to be handed over in memory.
 	Path string `json:"path,omitempty"`
 	// Fingerprint is what the host saw of the archive; a worker that sees another

@@ -50,7 +50,7 @@ func Main(ctx context.Context) int {
 		fmt.Fprintln(os.Stderr, "pxos-host: error: worker is started by the host itself")
 		return 2
 	}
-	job, err := readJob(jobPipe)
+	job, err := readJob(ctx, jobPipe)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pxos-host: error: worker is started by the host itself")
 		return 2
@@ -81,24 +81,57 @@ func Main(ctx context.Context) int {
 	return 0
 }
 
-func readJob(r io.Reader) (*Job, error) {
-	var head [4]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return nil, err
+// readJob reads messages up to the one that carries the job.
+func readJob(ctx context.Context, r io.Reader) (*incoming, error) {
+	in := &incoming{}
+	for {
+		var head [4]byte
+		if _, err := io.ReadFull(r, head[:]); err != nil {
+			return nil, err
+		}
+		n := binary.LittleEndian.Uint32(head[:])
+		if n > maxMessage {
+			return nil, errors.New("message is too big")
+		}
+		data := make([]byte, n)
+		if _, err := io.ReadFull(r, data); err != nil {
+			return nil, err
+		}
+		var msg message
+		if err := json.Unmarshal(data, &msg); err != nil {
+			return nil, err
+		}
+		if p := msg.Preload; p != nil && in.eng == nil {
+			eng, err := engine.New(p.config())
+			if err != nil {
+				return nil, err
+			}
+			in.eng, in.cfg = eng, p.Config
+			eng.Preload(ctx, p.Digest, p.Table)
+		}
+		if msg.Job != nil {
+			in.job = msg.Job
+			return in, nil
+		}
 	}
-	n := binary.LittleEndian.Uint32(head[:])
-	if n > maxMessage {
-		return nil, errors.New("job is too big")
-	}
-	data := make([]byte, n)
-	if _, err := io.ReadFull(r, data); err != nil {
-		return nil, err
-	}
-	job := &Job{}
-	return job, json.Unmarshal(data, job)
 }
 
-func runJob(ctx context.Context, job *Job, resultPipe io.Writer) (*abi.RunResult, error) {
+// incoming is a job with the engine that was prepared for it, if any.
+type incoming struct {
+	job *Job
+	eng *engine.Engine
+	cfg Config
+}
+
+func (in *incoming) engine() (*engine.Engine, error) {
+	if in.eng != nil && in.cfg == in.job.Config {
+		return in.eng, nil
+	}
+	return engine.New(in.job.config())
+}
+
+func runJob(ctx context.Context, in *incoming, resultPipe io.Writer) (*abi.RunResult, error) {
+	job := in.job
 	if err := restrict(job); err != nil {
 		return nil, err
 	}
@@ -121,7 +154,7 @@ func runJob(ctx context.Context, job *Job, resultPipe io.Writer) (*abi.RunResult
 	if a.Fingerprint() != job.Fingerprint {
 		return nil, &engine.Error{Type: abi.ErrCartridge, Msg: "cartridge was changed while it was opened", Hint: "run it again when nothing writes to it"}
 	}
-	eng, err := engine.New(engine.Config{CacheDir: job.CacheDir, CacheBytes: job.CacheBytes, Interpreter: job.Interpreter})
+	eng, err := in.engine()
 	if err != nil {
 		return nil, err
 	}

@@ -98,6 +98,22 @@ func (p *Process) release() {
 	}
 }
 
+// Preload passes a preload on to the worker. A worker that does not take it fails
+// later, at its job.
+func (p *Process) Preload(pre *Preload) {
+	if msg, err := encode(message{Preload: pre}); err == nil {
+		_, _ = p.job.Write(msg)
+	}
+}
+
+func encode(m message) ([]byte, error) {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	return append(binary.LittleEndian.AppendUint32(nil, uint32(len(data))), data...), nil
+}
+
 // Streams returns the standard streams that the worker was started with.
 func (p *Process) Streams() Streams { return p.streams }
 
@@ -116,7 +132,7 @@ func (p *Process) Abandon() {
 // ErrCrash or ErrDeadline: the host goes on.
 func (p *Process) Run(ctx context.Context, job *Job, data []byte) (*abi.RunResult, error) {
 	defer p.release()
-	msg, err := json.Marshal(job)
+	msg, err := encode(message{Job: job})
 	if err == nil && data != nil {
 		err = fillCartridgeFile(p.cartridge, data)
 	}
@@ -138,12 +154,11 @@ func (p *Process) Run(ctx context.Context, job *Job, data []byte) (*abi.RunResul
 	cancel := context.AfterFunc(ctx, func() { kill(killedCancel) })
 	defer cancel()
 
-	var head [4]byte
-	binary.LittleEndian.PutUint32(head[:], uint32(len(msg)))
-	_, werr := p.job.Write(append(head[:], msg...))
+	_, werr := p.job.Write(msg)
 
 	// One byte says that the module is loaded and the guest begins.
-	_, rerr := io.ReadFull(p.result, head[:1])
+	var head [1]byte
+	_, rerr := io.ReadFull(p.result, head[:])
 	if rerr == nil {
 		timer.Reset(job.Limits.Time + answerGrace)
 	}
