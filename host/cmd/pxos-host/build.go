@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -23,7 +24,7 @@ type outFlags struct {
 
 func (f *outFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVarP(&f.out, "output", "o", "", "the `FILE` to write (default: its name with .pxa)")
+	fl.StringVarP(&f.out, "output", "o", "", "the `FILE` to write, - for standard output (default: its name with .pxa)")
 	fl.BoolVar(&f.xz, "xz", false, "compress: smaller, and slower to open for the first time")
 	fl.BoolVar(&f.precompile, "precompile", false, "also compile for this machine, so that the first run is fast")
 }
@@ -65,6 +66,9 @@ pattern a line.`,
 // file returns what is written: what -o says, or the name of the input in the
 // working directory.
 func (f *outFlags) file(input string) (string, error) {
+	if f.out == "-" && f.precompile {
+		return "", usagef("write to a file", "--precompile needs a file")
+	}
 	if f.out != "" {
 		return f.out, nil
 	}
@@ -75,7 +79,11 @@ func (f *outFlags) file(input string) (string, error) {
 // write packs and says what it has written. The digest is the last word of the line.
 func (a *app) write(ctx context.Context, out string, sources []pxa.Source, m *abi.Manifest, f *outFlags) error {
 	step, clear := a.progress("packing")
-	digest, err := builder.WriteFile(ctx, out, sources, &pxa.PackOptions{XZ: f.xz, Progress: step})
+	opts := &pxa.PackOptions{XZ: f.xz, Progress: step}
+	if out == "-" {
+		return a.writeOut(ctx, sources, opts, clear)
+	}
+	digest, err := builder.WriteFile(ctx, out, sources, opts)
 	clear()
 	if err != nil {
 		return err
@@ -86,6 +94,20 @@ func (a *app) write(ctx context.Context, out string, sources []pxa.Source, m *ab
 		}
 	}
 	_, err = fmt.Fprintf(a.out, "%s: %s %s, %d entries, digest %s\n", term.Line(out), m.Name, m.Version, len(sources), digest)
+	return err
+}
+
+// writeOut packs to standard output.
+func (a *app) writeOut(ctx context.Context, sources []pxa.Source, opts *pxa.PackOptions, clear func()) error {
+	if isTerminal(a.out) {
+		return usagef("write -o OUT.pxa, or pipe it somewhere", "a cartridge is not written to a terminal")
+	}
+	w := bufio.NewWriterSize(a.out, 1<<20)
+	_, err := pxa.Pack(ctx, w, sources, opts)
+	clear()
+	if err == nil {
+		err = w.Flush()
+	}
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/host"
 	"github.com/pxos/pxos/host/policy"
 	"github.com/pxos/pxos/host/term"
@@ -68,22 +69,18 @@ type policyFile struct {
 	Approved bool   `json:"approved"`
 }
 
-func (a *app) showPolicy(asJSON bool) error {
-	h, pol, err := a.host(false)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
+// policyInfo describes the policy in force on a host.
+func (a *app) policyInfo(h *host.Host, pol *policy.Loaded) (*policyInfo, error) {
 	home, err := a.home()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	places, err := a.places()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	info := policyInfo{
-		Home: home, UserFile: places.User, Files: []policyFile{}, Limits: h.Limits(pol.Limits, pol.Limits).Format(),
+	info := &policyInfo{
+		Home: home, UserFile: places.User, Files: []policyFile{}, Limits: h.Limits(abi.Limits{}, abi.Limits{}).Format(),
 		Isolation: pol.Isolation, Interpreter: pol.Interpreter, Durability: pol.Durability, CacheBytes: pol.CacheBytes,
 		Trusted: []string{}, Grants: []string{}, Withheld: append([]string{}, pol.Withheld...),
 	}
@@ -101,6 +98,19 @@ func (a *app) showPolicy(asJSON bool) error {
 	}
 	for _, g := range pol.Grants {
 		info.Grants = append(info.Grants, g.Describe())
+	}
+	return info, nil
+}
+
+func (a *app) showPolicy(asJSON bool) error {
+	h, pol, err := a.host(false)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	info, err := a.policyInfo(h, pol)
+	if err != nil {
+		return err
 	}
 	if asJSON {
 		return a.printJSON(info)

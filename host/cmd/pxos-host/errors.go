@@ -58,11 +58,10 @@ func (a *app) report(err error) int {
 	if errors.Is(err, syscall.EPIPE) {
 		return exitBrokenPipe // whoever read our output has gone
 	}
-	code, hint := exitFailed, ""
+	code := exitFailed
 	var exit *exitError
 	if errors.As(err, &exit) {
-		code, hint = exit.code, exit.hint
-		if exit.err == nil {
+		if code = exit.code; exit.err == nil {
 			return code
 		}
 	}
@@ -70,10 +69,7 @@ func (a *app) report(err error) int {
 		fmt.Fprintln(a.err, "pxos-host: interrupted")
 		return exitCancelled
 	}
-	if hint == "" {
-		hint = hintOf(err)
-	}
-	a.fail(err.Error(), hint)
+	a.fail(err.Error(), hintOf(err))
 	return code
 }
 
@@ -92,8 +88,12 @@ func (a *app) note(format string, args ...any) {
 
 // hintOf finds the hint in an error of the packages beneath.
 func hintOf(err error) string {
+	var exit *exitError
+	if errors.As(err, &exit) && exit.hint != "" {
+		return exit.hint
+	}
 	var he *host.Error
-	if errors.As(err, &he) {
+	if errors.As(err, &he) && he.Hint != "" {
 		return he.Hint
 	}
 	var be *builder.Error
@@ -116,11 +116,7 @@ func hostError(err error) error {
 	if err == nil || errors.As(err, &exit) && (exit.code != exitFailed || exit.err == nil) {
 		return err
 	}
-	hint := hintOf(err)
-	if hint == "" && exit != nil {
-		hint = exit.hint
-	}
-	return &exitError{exitHost, err, hint}
+	return &exitError{exitHost, err, hintOf(err)}
 }
 
 // guestCode returns the exit code for a run that took place.

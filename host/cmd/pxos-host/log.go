@@ -220,7 +220,8 @@ func damaged(faults []error) error {
 // showRun returns how a run is shown, and what to call at the end.
 func (a *app) showRun(asJSON bool) (show func(journal.Run) error, flush func() error) {
 	if asJSON {
-		return func(r journal.Run) error { return a.printJSON(logged(r)) }, func() error { return nil }
+		w := bufio.NewWriter(a.out)
+		return func(r journal.Run) error { return a.bufferJSON(w, logged(r)) }, w.Flush
 	}
 	t := newTable(a.out)
 	return func(r journal.Run) error {
@@ -247,6 +248,15 @@ func (a *app) showRun(asJSON bool) (show func(journal.Run) error, flush func() e
 	}, t.flush
 }
 
+// bufferJSON is printJSON for many documents.
+func (a *app) bufferJSON(w *bufio.Writer, v any) error {
+	out, err := a.encodeJSON(v)
+	if err == nil {
+		_, err = w.Write(out)
+	}
+	return err
+}
+
 func (a *app) logEntries(ctx context.Context, v *journal.View, f *logFlags) error {
 	if f.cartridge != "" || f.program != "" || len(f.status) > 0 {
 		return usagef("leave out --entries, or these flags", "--cartridge, --program and --status select runs, not entries")
@@ -258,11 +268,12 @@ func (a *app) logEntries(ctx context.Context, v *journal.View, f *logFlags) erro
 	r := journal.Range{Since: q.Since, Until: q.Until, Limit: q.Limit, Newest: f.newest || q.Limit > 0}
 	var entries []journal.Entry
 	var faults []error
+	w := bufio.NewWriter(a.out)
 	show := func(e journal.Entry) error {
 		if f.asJSON {
-			return a.printJSON(e)
+			return a.bufferJSON(w, e)
 		}
-		_, err := fmt.Fprintf(a.out, "%d %s %s %s\n", e.Seq, e.Time.Format(time.RFC3339Nano), e.Type, journal.PrintableJSON(e.Body))
+		_, err := fmt.Fprintf(w, "%d %s %s %s\n", e.Seq, e.Time.Format(time.RFC3339Nano), e.Type, journal.PrintableJSON(e.Body))
 		return err
 	}
 	for e, err := range v.Read(ctx, r) {
@@ -283,6 +294,9 @@ func (a *app) logEntries(ctx context.Context, v *journal.View, f *logFlags) erro
 		if err := show(e); err != nil {
 			return err
 		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
 	}
 	return damaged(faults)
 }

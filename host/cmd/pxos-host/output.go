@@ -13,24 +13,32 @@ import (
 	"github.com/pxos/pxos/host/journal"
 )
 
-// printJSON writes one JSON document and a line feed: indented on a terminal, on one
-// line otherwise. Characters that a terminal could act on are written as escapes.
-func (a *app) printJSON(v any) error {
+// encodeJSON returns one JSON document and a line feed: indented for a terminal, on
+// one line otherwise. Characters that a terminal could act on are written as escapes.
+func (a *app) encodeJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		return err
+		return nil, err
 	}
 	out := journal.PrintableJSON(bytes.TrimSuffix(b.Bytes(), []byte{'\n'}))
 	if isTerminal(a.out) {
 		b.Reset()
 		if err := json.Indent(&b, out, "", "  "); err != nil {
-			return err
+			return nil, err
 		}
 		out = b.Bytes()
 	}
-	_, err := a.out.Write(append(out, '\n'))
+	return append(out, '\n'), nil
+}
+
+// printJSON writes what encodeJSON returns to standard output.
+func (a *app) printJSON(v any) error {
+	out, err := a.encodeJSON(v)
+	if err == nil {
+		_, err = a.out.Write(out)
+	}
 	return err
 }
 

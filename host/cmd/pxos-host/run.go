@@ -209,8 +209,13 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 	}
 	defer h.Close()
 	req.Stdin, req.Stdout, req.Stderr = a.in, a.out, a.err
-	if f.args == "-" {
+	answered := func() {}
+	switch {
+	case f.args == "-":
 		req.Stdin = nil
+	case isTerminal(a.in):
+		g := newGate(a.in)
+		req.Stdin, answered = g, func() { close(g.open) }
 	}
 	req.Terminal.Stderr = isTerminal(a.err)
 	if f.asJSON {
@@ -219,7 +224,11 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 		req.Terminal.Stdout = isTerminal(a.out)
 	}
 	// A worker process gets ready while the cartridge is opened and verified.
-	h.Prepare(*req)
+	early := *req
+	if early.Isolation == "" {
+		early.Isolation = pol.IsolationFor(policy.Identity{Path: x})
+	}
+	h.Prepare(early)
 	a.opener = func(ctx context.Context, path string) (*host.Cartridge, error) { return h.Open(ctx, path, *req) }
 	c, err := a.open(ctx, x)
 	if err != nil {
@@ -239,6 +248,7 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 	if req.Grants, err = a.grants(ctx, c, m, f, pol); err != nil {
 		return nil, err
 	}
+	answered()
 	// A variable that was granted is set once.
 	req.Env = slices.DeleteFunc(req.Env, func(e string) bool {
 		name, _, _ := strings.Cut(e, "=")

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -89,6 +90,12 @@ func TestScripts(t *testing.T) {
 			// Compiled once for all scripts.
 			return os.Symlink(filepath.Join(built, "cache"), filepath.Join(home, "cache"))
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "wasi-clang" {
+				return wasiClang(), nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"wasm":    cmdWasm,
 			"exits":   cmdExits,
@@ -99,6 +106,13 @@ func TestScripts(t *testing.T) {
 		},
 	})
 }
+
+// wasiClang reports whether C programs can be compiled here.
+var wasiClang = sync.OnceValue(func() bool {
+	cmd := exec.Command("clang", "--target=wasm32-wasi", "-x", "c", "-o", filepath.Join(built, "c.wasm"), "-")
+	cmd.Stdin = strings.NewReader("#include <stdio.h>\nint main(void) { return puts(\"\"); }\n")
+	return cmd.Run() == nil
+})
 
 // modules are small WebAssembly modules for scripts.
 var modules = map[string]string{

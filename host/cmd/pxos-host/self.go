@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/host"
+	"github.com/pxos/pxos/host/policy"
 	"github.com/pxos/pxos/host/term"
 )
 
@@ -21,9 +23,16 @@ With X, a cartridge, that one is current.`,
 	asJSON := cmd.Flags().Bool("json", false, "one JSON object")
 	cmd.Args = cobra.MaximumNArgs(1)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.withHost(cmd.Context(), args, func(h *host.Host) error {
+		return a.withHost(cmd.Context(), args, func(h *host.Host, pol *policy.Loaded) error {
 			info, err := h.InspectSelf(cmd.Context())
 			if err != nil {
+				return err
+			}
+			inForce, err := a.policyInfo(h, pol)
+			if err != nil {
+				return err
+			}
+			if info.Policy, err = json.Marshal(inForce); err != nil {
 				return err
 			}
 			if *asJSON {
@@ -59,7 +68,7 @@ with X, on a cartridge. It fails when one of them fails.`,
 	asJSON := cmd.Flags().Bool("json", false, "one JSON object")
 	cmd.Args = cobra.MaximumNArgs(1)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.withHost(cmd.Context(), args, func(h *host.Host) error {
+		return a.withHost(cmd.Context(), args, func(h *host.Host, _ *policy.Loaded) error {
 			rep, err := h.ValidateGenesis(cmd.Context())
 			if err != nil {
 				return err
@@ -96,8 +105,8 @@ func (a *app) printGenesis(rep *abi.GenesisReport) error {
 
 // withHost calls f with a host on which the cartridge in args, if there is one, is
 // current.
-func (a *app) withHost(ctx context.Context, args []string, f func(*host.Host) error) error {
-	h, _, err := a.host(false)
+func (a *app) withHost(ctx context.Context, args []string, f func(*host.Host, *policy.Loaded) error) error {
+	h, pol, err := a.host(false)
 	if err != nil {
 		return err
 	}
@@ -110,7 +119,7 @@ func (a *app) withHost(ctx context.Context, args []string, f func(*host.Host) er
 		defer c.close()
 		h.Use(c.Cartridge, host.RunRequest{})
 	}
-	return f(h)
+	return f(h, pol)
 }
 
 func yesNo(b bool) string {
