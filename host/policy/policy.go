@@ -4,7 +4,7 @@
 //
 //	[limits]              # each replaces the built-in default; see abi.Limits
 //	memory = "256MiB"     # bytes of linear memory
-//	fuel = "1T"           # units of work
+//	fuel = "10T"          # units of work
 //	time = "5m"           # wall clock
 //	stack = "16MiB"       # bytes of call frames
 //	table = 1048576       # table entries

@@ -89,6 +89,10 @@ func unpackWhole(ctx context.Context, r *pxa.Reader, dir string, opts *pxa.Unpac
 		}
 	}()
 	if err := r.Unpack(ctx, temp, opts); err != nil {
+		var unsupported *pxa.UnsupportedError
+		if errors.As(err, &unsupported) {
+			return hinted(err, "--force writes the files that this version can read")
+		}
 		return err
 	}
 	if err := os.Chmod(temp, 0o755); err != nil {
