@@ -30,7 +30,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Memory:  256 << 20,
-		Fuel:    1_000_000_000_000,
+		Fuel:    10_000_000_000_000,
 		Time:    5 * time.Minute,
 		Stack:   8 << 20,
 		Table:   1 << 20,
@@ -45,7 +45,7 @@ func DefaultLimits() Limits {
 func MaxLimits() Limits {
 	return Limits{
 		Memory:  4 << 30,
-		Fuel:    8_000_000_000_000,
+		Fuel:    math.MaxInt64 / 2,
 		Time:    365 * 24 * time.Hour,
 		Stack:   15 << 20,
 		Table:   10 << 20,

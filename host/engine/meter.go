@@ -9,11 +9,11 @@ import (
 	"github.com/pxos/pxos/host/engine/wasmbin"
 )
 
-// slice is the fuel handed to a guest at a time. A guest comes back for more after
-// at most this many operators, and that is when a deadline is noticed: even where
-// every operator misses the cache this is a few milliseconds, and the refill itself
-// costs less than a thousandth.
-const slice = 1 << 16
+// slice is the fuel handed to a guest at a time. A unit stands for at most 128
+// operators, so a guest comes back for more after at most four million, and that is
+// when a deadline is noticed: within milliseconds. The refill itself costs less than a
+// hundredth of the shortest slice.
+const slice = 1 << 15
 
 // stop reasons, in Run.stop.
 const (

@@ -82,6 +82,24 @@ func (m *Module) analyze() error {
 	return m.analyzeErr
 }
 
+// fuelFor returns the charge for a stretch of n instructions of which an unknown part
+// is executed. In a small loop nearly all of them are; a large body is a switch, of
+// which one way is taken at a time: Go compiles a whole function into one loop around
+// a dispatch, and so is the heart of every interpreter. So instructions beyond the
+// first few count little. They still count, which bounds the work that a unit of fuel
+// can stand for: at most largeBody instructions.
+func fuelFor(n uint32) uint32 {
+	if n <= smallBody {
+		return n
+	}
+	return smallBody + (n-smallBody+largeBody-1)/largeBody
+}
+
+const (
+	smallBody = 32
+	largeBody = 128
+)
+
 func (a *analyzer) function(i int) error {
 	m, c := a.m, &a.m.code[i]
 	a.typ = m.types[m.funcs[m.impFuncs+i]]
@@ -127,6 +145,10 @@ func (a *analyzer) function(i int) error {
 	if a.r.err == nil && a.r.pos != a.r.end {
 		a.r.fail(a.r.pos, "instructions after the end of the function")
 	}
+	for l := range loops {
+		loops[l].charge = fuelFor(loops[l].charge)
+	}
+	a.info.charge = fuelFor(a.info.charge)
 	a.info.loops = loops
 	return a.r.err
 }
