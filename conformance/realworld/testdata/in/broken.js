@@ -1,0 +1,2 @@
+let a = ;
+const = 3
