@@ -32,6 +32,8 @@ type Capability struct {
 	Mode   string `json:"mode,omitempty"`   // CapDir: ModeRead or ModeWrite
 	Name   string `json:"name,omitempty"`   // CapEnv: the variable
 	Reason string `json:"reason,omitempty"` // why, for the person who decides
+	// Optional says that the cartridge runs without it as well.
+	Optional bool `json:"optional,omitempty"`
 }
 
 // String returns the short form that is used in prompts, flags and the journal:

@@ -315,6 +315,7 @@ func (v *validator) capabilities(t *strict.Table, m *Manifest) {
 			Name:   c.Text("name", false),
 			Reason: c.Text("reason", true),
 		}
+		cap.Optional, _ = c.Bool("optional")
 		if cap.Kind == CapDir && cap.Mode == "" {
 			cap.Mode = ModeRead
 		}

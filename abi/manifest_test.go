@@ -34,6 +34,7 @@ reason = "reads your text"
 [[capabilities]]
 kind = "env"
 name = "LANG"
+optional = true
 reason = "greets in your language"
 
 [limits]
@@ -52,6 +53,9 @@ func TestParseManifest(t *testing.T) {
 	}
 	if m.Limits.Memory != 64<<20 || m.Limits.Time.Seconds() != 10 || m.Limits.Fuel != 5e9 {
 		t.Errorf("limits %+v", m.Limits)
+	}
+	if m.Capabilities[0].Optional || !m.Capabilities[1].Optional {
+		t.Errorf("optional: %+v", m.Capabilities)
 	}
 	if got := m.Capabilities[0].String() + " " + m.Capabilities[1].String(); got != "dir:/data:read env:LANG" {
 		t.Errorf("capabilities %s", got)
@@ -97,10 +101,10 @@ export`, `line 17: programs.hello:shout.module: must be a relative path`},
 		{"capability kind", `kind = "dir"`, `kind = "net"`, "unknown kind \"net\""},
 		{"capability escape", `path = "/data"`, `path = "/data/../etc"`, "line 21: capabilities.0: path must be an absolute guest path"},
 		{"capability without reason", "reason = \"reads your text\"\n", "", "line 21: capabilities.0.reason: is missing"},
-		{"limit unit", `"64MiB"`, `"64 monkeys"`, "line 32: limits.memory: invalid size"},
-		{"limit zero", "time = 10", "time = 0", "line 33: limits.time: must be greater than 0"},
-		{"limit type", "time = 10", "time = true", "line 33: limits.time: must be a number"},
-		{"unknown limit", "fuel =", "fule =", "line 34: limits.fule: unknown key; did you mean \"fuel\"?"},
+		{"limit unit", `"64MiB"`, `"64 monkeys"`, "line 33: limits.memory: invalid size"},
+		{"limit zero", "time = 10", "time = 0", "line 34: limits.time: must be greater than 0"},
+		{"limit type", "time = 10", "time = true", "line 34: limits.time: must be a number"},
+		{"unknown limit", "fuel =", "fule =", "line 35: limits.fule: unknown key; did you mean \"fuel\"?"},
 		{"wrong type", `notes = "first"`, `notes = 7`, "line 4: notes: must be a string"},
 		{"control character", `notes = "first"`, `notes = "a\u001b[31m"`, "line 4: notes: contains a control character"},
 		{"not toml", `notes = "first"`, `notes = "first`, "line 4: "},

@@ -38,15 +38,18 @@ const (
 // Config says where a host keeps its state and what its owner decided. Zero fields
 // mean the defaults.
 type Config struct {
-	Home        string                   // state directory; required
-	Limits      abi.Limits               // replace the built-in defaults where set
-	Isolation   string                   // IsolationAuto unless set
-	Worker      worker.Command           // starts a worker; without it everything runs inline
-	CacheBytes  int64                    // bound of the compile cache
-	NoCache     bool                     // keep no compiled code
-	Durability  string                   // DurabilityNone unless set
-	Interpreter bool                     // interpret instead of compiling
-	Trusted     func(digest string) bool // what IsolationAuto runs inline
+	Home        string         // state directory; required
+	Limits      abi.Limits     // replace the built-in defaults where set
+	Isolation   string         // IsolationAuto unless set
+	Worker      worker.Command // starts a worker; without it everything runs inline
+	CacheBytes  int64          // bound of the compile cache
+	NoCache     bool           // keep no compiled code
+	Durability  string         // DurabilityNone unless set
+	Interpreter bool           // interpret instead of compiling
+	// Confine lowers the resource limits of this very process for good when a run takes
+	// place inline: for a host that ends with its one run.
+	Confine bool
+	Trusted func(digest string) bool // what IsolationAuto runs inline
 }
 
 // Host is a running pxOS host.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/pxos/pxos/abi"
@@ -56,6 +57,11 @@ func Missing(m *abi.Manifest, grants []Grant) []abi.Capability {
 		}
 	}
 	return out
+}
+
+// Required returns those of a list that a cartridge cannot run without.
+func Required(list []abi.Capability) []abi.Capability {
+	return slices.DeleteFunc(slices.Clone(list), func(c abi.Capability) bool { return c.Optional })
 }
 
 // Run runs a program of a cartridge and journals it. The error is an *Error when
@@ -134,12 +140,13 @@ func (h *Host) plan(c *Cartridge, req *RunRequest) (*plan, error) {
 	if len(req.Args) > abi.MaxArgs || len(req.Args) > 0 && !json.Valid(req.Args) {
 		return nil, errorf(abi.ErrInternal, `arguments are one JSON value such as '{"name":"Ada"}'`, "arguments are not valid JSON of at most %s", abi.FormatBytes(abi.MaxArgs))
 	}
-	if missing := Missing(m, req.Grants); len(missing) > 0 {
+	if missing := Required(Missing(m, req.Grants)); len(missing) > 0 {
 		return nil, errorf(abi.ErrDenied, "grant it with a flag or in pxos.toml if you trust the cartridge", "capability not granted: %s", missing[0])
 	}
 	p := &plan{c: c, manifest: m, program: prog, req: req, limits: h.Limits(m.Limits, req.Limits)}
 	p.env = append(p.env, req.Env...)
 	for _, g := range req.Grants {
+		g.Reason, g.Optional = "", false
 		p.granted = append(p.granted, g.Capability)
 		switch g.Kind {
 		case abi.CapDir:
@@ -272,6 +279,11 @@ func (h *Host) execute(ctx context.Context, p *plan) (*abi.RunResult, error) {
 		eng, err := h.engine()
 		if err != nil {
 			return nil, err
+		}
+		if h.cfg.Confine {
+			if err := worker.Confine(job); err != nil {
+				return nil, err
+			}
 		}
 		return job.Run(ctx, eng, p.c.archive, io, nil)
 	}

@@ -43,6 +43,7 @@ var manifestKeys = []key{
 	{"capabilities", "mode", "string", false, "kind `dir`: `read` (default) or `write`, which includes reading"},
 	{"capabilities", "name", "string", false, "kind `env`: name of the variable"},
 	{"capabilities", "reason", "string", true, "why it is needed, for the person who decides"},
+	{"capabilities", "optional", "bool", false, "`true` when the cartridge runs without it as well; otherwise it runs only when it is granted"},
 }
 
 // limitDocs says what each limit counts; a test compares its keys with

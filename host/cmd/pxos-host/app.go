@@ -24,6 +24,7 @@ type app struct {
 	config  string // --config
 	started bool   // flags and arguments were accepted
 	policy  *policy.Loaded
+	oneRun  bool // this process ends with the one run that it makes
 	opener  func(ctx context.Context, path string) (*host.Cartridge, error)
 }
 
@@ -127,6 +128,7 @@ func (a *app) host(interpreter bool) (*host.Host, *policy.Loaded, error) {
 		CacheBytes:  pol.CacheBytes,
 		Durability:  pol.Durability,
 		Interpreter: pol.Interpreter || interpreter,
+		Confine:     a.oneRun,
 	}
 	if exe, err := os.Executable(); err == nil {
 		cfg.Worker = worker.Command{Argv: []string{exe, workerCommand}}

@@ -93,6 +93,7 @@ func (a *app) write(ctx context.Context, out string, sources []pxa.Source, m *ab
 			return err
 		}
 	}
+	a.recordMade(out, digest.String())
 	_, err = fmt.Fprintf(a.out, "%s: %s %s, %d entries, digest %s\n", term.Line(out), m.Name, m.Version, len(sources), digest)
 	return err
 }

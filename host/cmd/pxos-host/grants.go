@@ -27,7 +27,7 @@ func (a *app) grants(ctx context.Context, c *opened, m *abi.Manifest, f *runFlag
 		out = append(out, hostGrant(g))
 	}
 	missing := host.Missing(m, out)
-	if len(missing) > 0 {
+	if len(missing) > 0 && a.worthAsking(missing, f.yes) {
 		given, err := a.ask(ctx, c, m, missing, f.yes)
 		if err != nil {
 			return nil, err
@@ -189,6 +189,28 @@ func denied(m *abi.Manifest, missing []abi.Capability) error {
 	}
 }
 
+// worthAsking reports whether asking can make a difference: something is needed, or a
+// person is there who may want to grant what is optional.
+func (a *app) worthAsking(missing []abi.Capability, yes bool) bool {
+	if len(host.Required(missing)) > 0 || yes {
+		return true
+	}
+	t := a.terminal()
+	if t != nil {
+		t.close()
+	}
+	return t != nil
+}
+
+// refuse is the outcome of a no: the run goes on when all that was asked for is
+// optional.
+func refuse(m *abi.Manifest, missing []abi.Capability, out []host.Grant) ([]host.Grant, error) {
+	if need := host.Required(missing); len(need) > 0 {
+		return nil, denied(m, need)
+	}
+	return out, nil
+}
+
 // maxShown bounds what one prompt asks for.
 const maxShown = 20
 
@@ -210,7 +232,7 @@ func (a *app) ask(ctx context.Context, c *opened, m *abi.Manifest, missing []abi
 	}
 	user := a.terminal()
 	if user == nil {
-		return nil, denied(m, missing)
+		return refuse(m, missing, out)
 	}
 	defer user.close()
 	fmt.Fprintf(user.out, "%s %s asks for more than the sandbox gives.\n", term.Line(m.Name), term.Line(m.Version))
@@ -220,7 +242,7 @@ func (a *app) ask(ctx context.Context, c *opened, m *abi.Manifest, missing []abi
 			fmt.Fprintf(user.out, "  and %d more things, which is more than anybody reads\n", len(missing)-i)
 			return nil, denied(m, missing)
 		}
-		fmt.Fprintf(user.out, "  wants    %s\n           because: %s\n", describe(want), oneLine(want.Reason))
+		fmt.Fprintf(user.out, "  wants    %s\n           because: %s\n", describe(want)+optional(want), oneLine(want.Reason))
 	}
 	answer, err := user.question(ctx, "Grant this? yes once, always, no [y/a/N] ")
 	if err != nil {
@@ -232,15 +254,18 @@ func (a *app) ask(ctx context.Context, c *opened, m *abi.Manifest, missing []abi
 	case "a", "always":
 		always = true
 	default:
-		return nil, denied(m, missing)
+		return refuse(m, missing, out)
 	}
 	var rules []policy.Grant
 	for _, want := range missing {
 		rule := policy.Grant{Subject: policy.Subject{Digest: c.Digest()}, Capability: want, Note: oneLine(m.Name + " " + m.Version)}
 		if want.Kind == abi.CapDir {
-			dir, err := user.question(ctx, fmt.Sprintf("Your directory for %s (empty: refuse): ", describe(want)))
+			dir, err := user.question(ctx, fmt.Sprintf("Your directory for %s (empty: none): ", describe(want)))
 			if err != nil {
 				return nil, err
+			}
+			if dir == "" && want.Optional {
+				continue
 			}
 			if dir == "" {
 				return nil, denied(m, []abi.Capability{want})
@@ -288,4 +313,11 @@ func describe(c abi.Capability) string {
 		return "the environment variable " + term.Line(c.Name)
 	}
 	return term.Line(c.String())
+}
+
+func optional(c abi.Capability) string {
+	if c.Optional {
+		return " (optional)"
+	}
+	return ""
 }

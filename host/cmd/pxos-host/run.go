@@ -203,19 +203,15 @@ func (a *app) run(ctx context.Context, x string, f *runFlags, req *host.RunReque
 // perform opens the cartridge, asks for what it wants, and runs it. Without a result
 // the host could not run it.
 func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunRequest) (*abi.RunResult, error) {
+	a.oneRun = true
 	h, pol, err := a.host(f.interpreter)
 	if err != nil {
 		return nil, err
 	}
 	defer h.Close()
 	req.Stdin, req.Stdout, req.Stderr = a.in, a.out, a.err
-	answered := func() {}
-	switch {
-	case f.args == "-":
+	if f.args == "-" {
 		req.Stdin = nil
-	case isTerminal(a.in):
-		g := newGate(a.in)
-		req.Stdin, answered = g, func() { close(g.open) }
 	}
 	req.Terminal.Stderr = isTerminal(a.err)
 	if f.asJSON {
@@ -224,9 +220,9 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 		req.Terminal.Stdout = isTerminal(a.out)
 	}
 	// A worker process gets ready while the cartridge is opened and verified.
-	early := *req
+	early, made := *req, a.madeHere(x)
 	if early.Isolation == "" {
-		early.Isolation = pol.IsolationFor(policy.Identity{Path: x})
+		early.Isolation = isolationFor(pol, policy.Identity{Digest: made, Path: x}, made)
 	}
 	h.Prepare(early)
 	a.opener = func(ctx context.Context, path string) (*host.Cartridge, error) { return h.Open(ctx, path, *req) }
@@ -248,14 +244,13 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 	if req.Grants, err = a.grants(ctx, c, m, f, pol); err != nil {
 		return nil, err
 	}
-	answered()
 	// A variable that was granted is set once.
 	req.Env = slices.DeleteFunc(req.Env, func(e string) bool {
 		name, _, _ := strings.Cut(e, "=")
 		return slices.ContainsFunc(req.Grants, func(g host.Grant) bool { return g.Kind == abi.CapEnv && g.Name == name })
 	})
 	if req.Isolation == "" {
-		req.Isolation = pol.IsolationFor(c.id)
+		req.Isolation = isolationFor(pol, c.id, made)
 	}
 	// A reader of our output that goes away is the guest's to notice: it gets an
 	// error from its write, and the end of the run still reaches the journal.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 )
@@ -51,19 +50,4 @@ func (t *terminal) question(ctx context.Context, text string) (string, error) {
 		fmt.Fprintln(t.out)
 		return "", ctx.Err()
 	}
-}
-
-// gate is an input that cannot be read before it is opened: the terminal, which the
-// user answers questions on before it is the guest's.
-type gate struct {
-	r    io.Reader
-	open chan struct{}
-}
-
-func newGate(r io.Reader) *gate { return &gate{r, make(chan struct{})} }
-
-// Read implements io.Reader.
-func (g *gate) Read(p []byte) (int, error) {
-	<-g.open
-	return g.r.Read(p)
 }

@@ -132,7 +132,7 @@ func (in *incoming) engine() (*engine.Engine, error) {
 
 func runJob(ctx context.Context, in *incoming, resultPipe io.Writer) (*abi.RunResult, error) {
 	job := in.job
-	if err := restrict(job); err != nil {
+	if err := Confine(job); err != nil {
 		return nil, err
 	}
 	f := os.NewFile(fdCartridge, "cartridge")

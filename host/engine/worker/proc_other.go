@@ -13,6 +13,7 @@ const Supported = false
 
 func killGroup(p *os.Process) { _ = p.Kill() }
 
-func restrict(*Job) error { return nil }
+// Confine does nothing here: there are no such limits.
+func Confine(*Job) error { return nil }
 
 func sysProcAttr() *syscall.SysProcAttr { return nil }

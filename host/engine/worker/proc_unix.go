@@ -23,8 +23,8 @@ const (
 	maxFileSize  = 4 << 30 // a cache entry
 )
 
-// restrict lowers what this process may use, for good.
-func restrict(job *Job) error {
+// Confine lowers what this process may use to what the job needs, for good.
+func Confine(job *Job) error {
 	l := job.Limits
 	set := func(res int, n uint64) error {
 		var old unix.Rlimit

@@ -40,6 +40,7 @@ type Process struct {
 	cartridge *os.File // for the worker; empty until Run
 	job       *os.File // the host's ends of the two pipes
 	result    *os.File
+	copyIn    func() // copies standard input, once there is a job; may be nil
 }
 
 // Spawn starts a worker process.
@@ -57,7 +58,7 @@ func Spawn(command Command, s Streams) (*Process, error) {
 	p.cmd.Env = append([]string{"GOTRACEBACK=none"}, command.Env...)
 	p.cmd.SysProcAttr = sysProcAttr()
 	p.cmd.Stdout, p.cmd.Stderr = s.Stdout, s.Stderr
-	copyIn, err := connectStdin(p.cmd, s.Stdin)
+	p.copyIn, err = connectStdin(p.cmd, s.Stdin)
 	if err == nil {
 		err = p.cmd.Start()
 	}
@@ -68,9 +69,6 @@ func Spawn(command Command, s Streams) (*Process, error) {
 	}
 	if command.Started != nil {
 		command.Started(p.cmd.Process.Pid)
-	}
-	if copyIn != nil {
-		go copyIn()
 	}
 	return p, nil
 }
@@ -142,6 +140,9 @@ func (p *Process) Run(ctx context.Context, job *Job, data []byte) (*abi.RunResul
 		return nil, err
 	}
 	started := time.Now()
+	if p.copyIn != nil {
+		go p.copyIn()
+	}
 
 	var cause atomic.Int32
 	kill := func(why int32) {
