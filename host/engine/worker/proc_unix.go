@@ -34,6 +34,12 @@ func Confine(job *Job) error {
 		n = min(n, uint64(old.Max))
 		return unix.Setrlimit(res, &unix.Rlimit{Cur: rlim(n), Max: rlim(n)})
 	}
+	files := uint64(maxFileSize) + uint64(l.Output)
+	for _, d := range job.Dirs {
+		if !d.ReadOnly {
+			files = unix.RLIM_INFINITY // what is written there is the owner's decision
+		}
+	}
 	for _, r := range []struct {
 		what string
 		res  int
@@ -42,7 +48,7 @@ func Confine(job *Job) error {
 		{"core", unix.RLIMIT_CORE, 0},
 		{"open files", unix.RLIMIT_NOFILE, uint64(l.Handles) + spareFiles},
 		{"cpu time", unix.RLIMIT_CPU, uint64(l.Time.Seconds()) + spareCPU},
-		{"file size", unix.RLIMIT_FSIZE, maxFileSize},
+		{"file size", unix.RLIMIT_FSIZE, files},
 		{"address space", rlimitAS, uint64(l.Memory) + uint64(l.Tmp) + spareAddress},
 	} {
 		if r.res < 0 {
