@@ -38,7 +38,7 @@ func main() {
 `
 
 // buildGo compiles a Go program for wasip1.
-func buildGo(t testing.TB, src string) []byte {
+func buildGo(t testing.TB, src string, flags ...string) []byte {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{"main.go": src, "go.mod": "module guest\n\ngo 1.24\n"} {
@@ -46,7 +46,7 @@ func buildGo(t testing.TB, src string) []byte {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command("go", "build", "-o", "guest.wasm", ".")
+	cmd := exec.Command("go", append(append([]string{"build"}, flags...), "-o", "guest.wasm", ".")...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=-mod=mod", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -23,29 +23,56 @@ package wasmbin
 // The slow path leaves the function by calling it again instead of joining the
 // fast path. It is as if the call had not happened yet, and the compiler keeps
 // the parameters in registers, since no value lives across the slow call and
-// back into the fast path (fib: 1.15 times the plain code, against 1.5 for a
-// call in an if).
+// back into the fast path.
 //
 // A loop tests the meter and pays at its head. When nothing in the loop calls,
 // the call that refills must not be inside either: the compiler would store
-// every variable of the loop on each turn. So the loop is wrapped in a second
-// one of the same type, whose head holds the call:
+// every variable of the loop on each turn, because it may live across that
+// call. So the loop is wrapped, and an empty meter leaves it:
 //
-//	loop $refill (type of $l)
-//	  if meter < 0 then call $slow
-//	  fuel := meter                ; a local
-//	  loop $l (type)
-//	    br_if $refill (fuel < 0)
-//	    meter := fuel := fuel - charge<<20
-//	    ... the original body
+//	block $done (type of $l)
+//	  loop $refill (type of $l)
+//	    if meter < 0 then call $slow
+//	    fuel := meter              ; a local
+//	    block $slow
+//	      loop $l (type)
+//	        fuel < 0, br_if $slow
+//	        meter := fuel := fuel - charge<<20
+//	        ... the original body
+//	      end
+//	      br $done
+//	    end
+//	    br $refill
 //	  end
 //	end
 //
-// (tight loop: 1.0 to 1.1 times the plain code, against 1.4 to 1.8 for a call
-// in the loop.) A loop that calls, or that holds another loop, has values
-// stored anyway and tests with a call in an if. See FUEL.md for the numbers.
+// The variables of the loop are handed to those of $refill, and only those live
+// across a call. The test branches forwards because the compiler then needs one
+// compare and one jump that is not taken. The meter is written through, so that
+// it is exact when the loop traps. Loops that call, or that hold another loop,
+// have their variables stored anyway; they call $slow at the end of $slow, work
+// on the meter itself, and need no test in front:
+//
+//	block $done (type of $l)
+//	  loop $refill (type of $l)
+//	    block $slow
+//	      loop $l (type)
+//	        meter < 0, br_if $slow
+//	        meter := meter - charge<<20
+//	        ... the original body
+//	      end
+//	      br $done
+//	    end
+//	    call $slow
+//	    br $refill
+//	  end
+//	end
+//
+// A loop that takes operands has no block type to leave it forwards with them;
+// it branches back to $refill, or has the call in an if when it calls anyway.
+// FUEL.md has the measurements.
 
-// loopWrapped says whether a loop has its refill outside.
+// loopWrapped says whether a loop keeps the call that refills outside.
 func loopWrapped(l *loopInfo) bool { return !l.calls && !l.nested }
 
 // bodyWriter rewrites one function body.
@@ -60,7 +87,7 @@ type bodyWriter struct {
 	fuel   uint32 // index of the local that mirrors the meter in wrapped loops
 	depth  int    // labels open in the output
 	loops  int    // loops seen
-	wraps  []bool // per open block: needs a second end
+	wraps  []int8 // per open block: what follows its end
 	target int    // label depth that return goes to, or -1 to return plainly
 }
 
@@ -119,7 +146,7 @@ func (w *bodyWriter) function(i int) error {
 	if !w.info.calls {
 		w.depth = 1
 		w.ctrl = append(w.ctrl, 0)
-		w.wraps = append(w.wraps, false)
+		w.wraps = append(w.wraps, closePlain)
 		if w.info.charge > 0 {
 			w.b = w.appendCharge(w.b, w.info.charge, 0)
 		}
@@ -145,7 +172,7 @@ func (w *bodyWriter) function(i int) error {
 		empty = 1
 	}
 	w.ctrl = append(w.ctrl, w.depth-1)
-	w.wraps = append(w.wraps, false)
+	w.wraps = append(w.wraps, closePlain)
 	w.b = appendU32(append(w.b, opGlobalGet), w.meter)
 	w.b = appendS64(append(w.b, opI64Const), emptyMask)
 	w.b = append(w.b, opI64And, opI64Const, 0, opI64Ne, opBrIf, empty)
@@ -183,10 +210,37 @@ func (w *bodyWriter) upTo(pos int) {
 	w.copied = pos
 }
 
-func (w *bodyWriter) push(wrap bool) {
+func (w *bodyWriter) push(wrap int8) {
 	w.ctrl = append(w.ctrl, w.depth)
 	w.wraps = append(w.wraps, wrap)
 	w.depth++
+}
+
+// What follows the end of a block of the original.
+const (
+	closePlain    int8 = iota
+	closeParams        // the end of the loop around it
+	closeMirrored      // to the head of the loop around it, which refills
+	closeCalling       // refill, then to the head
+)
+
+func (w *bodyWriter) closing(kind int8) {
+	if kind == closePlain {
+		return
+	}
+	w.upTo(w.r.pos)
+	if kind == closeParams {
+		w.b = append(w.b, opEnd)
+		w.depth--
+		return
+	}
+	// Labels here, from the inside: $slow, $refill, $done.
+	w.b = append(w.b, opBr, 2, opEnd)
+	if kind == closeCalling {
+		w.b = appendU32(append(w.b, opCall), w.slow)
+	}
+	w.b = append(w.b, opBr, 0, opEnd, opEnd)
+	w.depth -= 3
 }
 
 // branch renumbers a label for the blocks that were added around it.
@@ -204,17 +258,13 @@ func (w *bodyWriter) instructions() {
 		switch op {
 		case opBlock, opIf:
 			r.sleb(33)
-			w.push(false)
+			w.push(closePlain)
 		case opLoop:
 			w.loop(at)
 		case opEnd:
 			last := len(w.ctrl) - 1
 			w.depth--
-			if w.wraps[last] {
-				w.upTo(r.pos)
-				w.b = append(w.b, opEnd)
-				w.depth--
-			}
+			w.closing(w.wraps[last])
 			w.ctrl, w.wraps = w.ctrl[:last], w.wraps[:last]
 		case opBr, opBrIf:
 			d := r.u32()
@@ -329,19 +379,59 @@ func (w *bodyWriter) loop(at int) {
 	typAt := r.pos
 	r.sleb(33)
 	typ := r.b[typAt:r.pos]
-	wrap := loopWrapped(l)
+	mirror := loopWrapped(l)
 	w.upTo(at)
-	if wrap {
-		w.b = append(append(w.b, opLoop), typ...)
-		w.depth++
-		w.b = w.appendCheck(w.b)
-		w.b = appendU32(append(w.b, opGlobalGet), w.meter)
-		w.b = appendU32(append(w.b, opLocalSet), w.fuel)
+	if w.blockParams(typ) {
+		w.paramLoop(typ, l, mirror)
+		return
 	}
-	w.upTo(r.pos)
-	w.push(wrap)
-	if !wrap {
+	w.b = append(append(w.b, opBlock), typ...)
+	w.b = append(append(w.b, opLoop), typ...)
+	w.depth += 2
+	if mirror {
 		w.b = w.appendCheck(w.b)
+		w.b = w.appendMirror(w.b)
+	}
+	w.b = append(w.b, opBlock, 0x40)
+	w.depth++
+	w.upTo(r.pos)
+	if mirror {
+		w.push(closeMirrored)
+	} else {
+		w.push(closeCalling)
+	}
+	w.loopHead(l, mirror)
+}
+
+// paramLoop wraps a loop that takes operands: there is no block type at hand to
+// leave it forwards with them, so the test branches back.
+func (w *bodyWriter) paramLoop(typ []byte, l *loopInfo, mirror bool) {
+	if !mirror {
+		w.upTo(w.r.pos)
+		w.push(closePlain)
+		w.b = w.appendCheck(w.b)
+		w.b = w.appendCharge(w.b, l.charge, 0)
+		return
+	}
+	w.b = append(append(w.b, opLoop), typ...)
+	w.depth++
+	w.b = w.appendCheck(w.b)
+	w.b = w.appendMirror(w.b)
+	w.upTo(w.r.pos)
+	w.push(closeParams)
+	w.loopHead(l, true)
+}
+
+func (w *bodyWriter) appendMirror(b []byte) []byte {
+	b = appendU32(append(b, opGlobalGet), w.meter)
+	return appendU32(append(b, opLocalSet), w.fuel)
+}
+
+// loopHead tests, leaves to the label around the loop, and pays.
+func (w *bodyWriter) loopHead(l *loopInfo, mirror bool) {
+	if !mirror {
+		w.b = appendU32(append(w.b, opGlobalGet), w.meter)
+		w.b = append(w.b, opI64Const, 0, opI64LtS, opBrIf, 1)
 		w.b = w.appendCharge(w.b, l.charge, 0)
 		return
 	}
@@ -351,4 +441,13 @@ func (w *bodyWriter) loop(at int) {
 	w.b = appendS64(append(w.b, opI64Const), int64(l.charge)<<stackBits)
 	w.b = appendU32(append(w.b, opI64Sub, opLocalTee), w.fuel)
 	w.b = appendU32(append(w.b, opGlobalSet), w.meter)
+}
+
+// blockParams tells whether a block of that type takes operands.
+func (w *bodyWriter) blockParams(typ []byte) bool {
+	if len(typ) == 1 && typ[0]&0xc0 == 0x40 {
+		return false
+	}
+	r := reader{b: typ, end: len(typ)}
+	return len(w.m.types[r.sleb(33)].Params) > 0
 }
