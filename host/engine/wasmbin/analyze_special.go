@@ -176,6 +176,17 @@ func (a *analyzer) special(op byte, at int, loops []loopInfo) []loopInfo {
 	return loops
 }
 
+// second reads the number of an instruction behind a prefix. The specification
+// allows any encoding of it; parts of the engine look at its first byte only and
+// would see another instruction, so it must be in its shortest form.
+func (a *analyzer) second(at int) uint32 {
+	sub := a.r.u32()
+	if a.r.err == nil && a.r.pos-at-1 != len(appendU32(nil, sub)) {
+		a.r.fail(at, "instruction %#x %d is not in its shortest form", a.r.b[at], sub)
+	}
+	return sub
+}
+
 // zero reads the byte that other proposals use as a memory index.
 func (a *analyzer) zero() {
 	at := a.r.pos
@@ -269,7 +280,7 @@ func (a *analyzer) brTable(at int) {
 
 func (a *analyzer) misc(at int, loops []loopInfo) {
 	r := &a.r
-	sub := r.u32()
+	sub := a.second(at)
 	if r.err != nil {
 		return
 	}
@@ -346,7 +357,7 @@ func (a *analyzer) misc(at int, loops []loopInfo) {
 
 func (a *analyzer) simd(at int) {
 	r := &a.r
-	sub := r.u32()
+	sub := a.second(at)
 	if r.err != nil {
 		return
 	}
