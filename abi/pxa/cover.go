@@ -218,6 +218,7 @@ func (c *cover) encode(width int) ([]byte, adler) {
 	)
 	repeat[0] = 2
 	same.update(repeat)
+	w.tokens = make([]token, 0, 4096)
 	if scale == 1 {
 		raw = make([]byte, 0, coverHeight*stride)
 		for y := range c {
@@ -278,6 +279,10 @@ func (c *cover) filter(y int, sub bool) (f filtered) {
 	row, above := &c[y], &noRow
 	if y > 0 {
 		above = &c[y-1]
+	}
+	if *row == *above {
+		f.filter = 2 // a row of zeros: nothing is smaller
+		return f
 	}
 	ups, subs, nones := 0, 0, 0
 	for i := 1; i < coverWidth; i++ {

@@ -54,28 +54,32 @@ func (w *deflater) run(p []byte, distance int) {
 // compress encodes p with matches anywhere in it.
 func (w *deflater) compress(p []byte) {
 	var head [1 << hashBits]int32 // position + 1 of the latest 4 bytes with a hash
-	chain := make([]int32, len(p))
+	// chain links a position to the one before it with the same hash, for as far
+	// back as a match can reach. A slot that was used again links forward, or to
+	// another hash; the first ends the search below, the second finds no match.
+	var chain [window]int32
 	insert := func(i int) {
 		h := hash4(p[i:])
-		chain[i], head[h] = head[h], int32(i+1)
+		chain[i%window], head[h] = head[h], int32(i+1)
 	}
 	for i := 0; i < len(p); {
 		best, at := 0, 0
 		if i+4 <= len(p) {
 			limit := min(len(p)-i, matchMax)
-			next := head[hash4(p[i:])]
+			next, last := head[hash4(p[i:])], i
 			for range chainLong {
 				j := int(next) - 1
-				if j < 0 || i-j > window {
+				if j < 0 || i-j > window || j >= last {
 					break
 				}
+				last = j
 				if n := matchLength(p, j, i, limit); n > best {
 					best, at = n, j
 				}
 				if best >= min(limit, matchGood) {
 					break
 				}
-				next = chain[j]
+				next = chain[j%window]
 			}
 		}
 		if best < 4 {
