@@ -165,6 +165,36 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// What is not a file is refused at once: a pipe that nobody writes to must not make
+// the host wait, and a device has no end.
+func TestNotAFile(t *testing.T) {
+	c := newCLI(t)
+	pipe := filepath.Join(c.dir, "pipe.pxa")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []string{pipe, "/dev/zero", filepath.Join(c.dir, "none.pxa")} {
+		for _, command := range []string{"run", "inspect", "verify"} {
+			t.Run(command+" "+filepath.Base(x), func(t *testing.T) {
+				cmd := c.command(command, x)
+				var errout strings.Builder
+				cmd.Stderr = &errout
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				hung := time.AfterFunc(overdue, func() { cmd.Process.Kill() })
+				_ = cmd.Wait()
+				if !hung.Stop() {
+					t.Fatalf("did not end within %v", overdue)
+				}
+				if code := cmd.ProcessState.ExitCode(); code == 0 || !strings.Contains(errout.String(), "pxos-host: error: ") {
+					t.Errorf("exit code %d: %s", code, errout.String())
+				}
+			})
+		}
+	}
+}
+
 // bombs are guests that take all the memory they can get and touch it.
 var bombs = []attack{
 	{name: "linear memory", wasm: func() []byte {
@@ -210,7 +240,7 @@ func TestMemoryBombs(t *testing.T) {
 			t.Run(level+" "+a.name, func(t *testing.T) {
 				c := newCLI(t)
 				x := c.write(t, "bomb.wasm", a.wasm())
-				cmd := c.command("run", "--isolation", level, "--timeout", "20s", "--limit", fmt.Sprintf("memory=%d", memoryCap), "--json", x)
+				cmd := c.command("run", "--isolation", level, "--timeout", "5s", "--limit", fmt.Sprintf("memory=%d", memoryCap), "--json", x)
 				var out, errout strings.Builder
 				cmd.Stdout = &out
 				cmd.Stderr = &limited{&errout}

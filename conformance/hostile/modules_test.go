@@ -214,7 +214,7 @@ var static = []attack{
 	{name: "table of 4 billion", wasm: func() []byte { return hello().table(1<<32 - 1).bytes() }, want: types(abi.ErrRefused, abi.ErrMemory, abi.ErrInvalidModule)},
 	{name: "custom section of 64 MiB", wasm: func() []byte {
 		m := hello()
-		m.customs = section(0, join("junk", make([]byte, 63<<20)))
+		m.customs = section(0, join("junk", make([]byte, 64<<20)))
 		return m.bytes()
 	}, want: types(done)},
 	{name: "100,000 custom sections", wasm: func() []byte {
