@@ -50,23 +50,29 @@ func OpenCartridge(ctx context.Context, path string) (*Cartridge, error) {
 // and before anything else of it is verified. Contents match their digests then, but
 // nothing may be run or shown.
 func openCartridge(ctx context.Context, path string, early func(*Cartridge)) (*Cartridge, error) {
+	// Looked at before it is opened, because opening a pipe waits for its writer.
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, errorf(abi.ErrCartridge, "give a .pxa or .wasm file", "%q is not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	st, err := f.Stat()
-	if err != nil {
+	if st, err = f.Stat(); err != nil {
 		f.Close()
 		return nil, err
 	}
-	if !st.Mode().IsRegular() {
-		f.Close()
-		return nil, errorf(abi.ErrCartridge, "give a .pxa or .wasm file", "%q is not a regular file", path)
-	}
-	if st.Size() > inMemory {
+	if st.Size() > inMemory && !isWasm(f) {
 		return openLarge(ctx, f, st.Size(), early)
 	}
 	defer f.Close()
+	if st.Size() > maxWasm {
+		return nil, errorf(abi.ErrCartridge, "a module of this size is no program", "%q has %s, a module at most %s", path, abi.FormatBytes(st.Size()), abi.FormatBytes(maxWasm))
+	}
 	data := make([]byte, st.Size())
 	if n, err := io.ReadFull(f, data); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, err
@@ -79,6 +85,15 @@ func openCartridge(ctx context.Context, path string, early func(*Cartridge)) (*C
 		}
 	}
 	return openBytes(ctx, data, early)
+}
+
+// maxWasm bounds a bare module, which is read into memory.
+const maxWasm = 1 << 30
+
+func isWasm(r io.ReaderAt) bool {
+	var head [len(wasmMagic)]byte
+	_, err := r.ReadAt(head[:], 0)
+	return err == nil && string(head[:]) == wasmMagic
 }
 
 // OpenCartridgeBytes opens a cartridge that is in memory. The bytes must not change

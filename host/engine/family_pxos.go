@@ -73,8 +73,14 @@ func pxosLog(c *Call) abi.Code {
 }
 
 func pxosRandom(c *Call) abi.Code {
-	if _, err := io.ReadFull(c.Run.random, c.Bytes(0)); err != nil {
-		return abi.CodeIO
+	// In pieces, so that a deadline is noticed in the middle of a large buffer.
+	for buf := c.Bytes(0); len(buf) > 0; {
+		n := min(len(buf), 1<<18)
+		if _, err := io.ReadFull(c.Run.random, buf[:n]); err != nil {
+			return abi.CodeIO
+		}
+		buf = buf[n:]
+		c.Run.checkStop()
 	}
 	return abi.CodeOK
 }

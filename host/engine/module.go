@@ -14,6 +14,7 @@ import (
 	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/host/engine/wasi"
 	"github.com/pxos/pxos/host/engine/wasmbin"
+	"github.com/pxos/pxos/host/term"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
@@ -308,13 +309,16 @@ func moduleError(err error) *Error {
 	var refused *wasmbin.RefusedError
 	switch {
 	case errors.As(err, &refused) && strings.HasPrefix(refused.Reason, "proposal-"):
-		return &Error{Type: abi.ErrUnsupported, Msg: "module unsupported: " + err.Error(), Err: err,
+		return &Error{Type: abi.ErrUnsupported, Msg: term.Line(err.Error()), Err: err,
 			Hint: "pxOS runs WebAssembly 2.0; build it without this proposal"}
+	case errors.As(err, &refused) && refused.Reason == "reserved-name":
+		return &Error{Type: abi.ErrRefused, Msg: term.Line(err.Error()), Err: err,
+			Hint: "names that begin with pxos: belong to the host; its author must choose others"}
 	case errors.As(err, &refused):
-		return &Error{Type: abi.ErrRefused, Msg: "module refused: " + err.Error(), Err: err,
+		return &Error{Type: abi.ErrRefused, Msg: term.Line(err.Error()), Err: err,
 			Hint: "compiling it would cost this machine too much; ask its author for a build without this shape"}
 	}
-	return &Error{Type: abi.ErrInvalidModule, Msg: "module is not valid WebAssembly: " + err.Error(), Err: err,
+	return &Error{Type: abi.ErrInvalidModule, Msg: "module is not valid WebAssembly: " + term.Line(err.Error()), Err: err,
 		Hint: "the file may be truncated or not a WebAssembly module at all"}
 }
 
@@ -325,7 +329,7 @@ func (e *Engine) checkImports(mod *wasmbin.Module, meta *moduleMeta) error {
 	usesMemory := false
 	seen := map[string]bool{}
 	for _, imp := range mod.Imports() {
-		name := imp.Module + "." + imp.Name
+		name := term.Line(imp.Module + "." + imp.Name)
 		if imp.Kind != wasmbin.KindFunc {
 			missing = append(missing, fmt.Sprintf("%s (a %s, only functions are offered)", name, imp.Kind))
 			continue

@@ -123,12 +123,13 @@ func (r *Run) grantedJSON() []byte {
 }
 
 func (r *Run) log(level, msg string) abi.Code {
+	msg = term.Line(msg) // what is kept is what is counted
 	cost := int64(len(msg)) + 16
 	if r.logBytes+cost+int64(len(r.result)) > r.limits.Log {
 		return abi.CodeLimit
 	}
 	r.logBytes += cost
-	r.logs = append(r.logs, abi.LogLine{Level: level, Message: term.Line(msg), Time: float64(r.clock.monotonic()) / 1e9})
+	r.logs = append(r.logs, abi.LogLine{Level: level, Message: msg, Time: float64(r.clock.monotonic()) / 1e9})
 	return abi.CodeOK
 }
 
@@ -250,13 +251,25 @@ func (m *Module) instantiate(r *Run) (api.Module, *trackedMemory, error) {
 	}
 	mod, err := m.rt.InstantiateModule(ctx, m.compiled, cfg)
 	if err != nil {
-		return nil, nil, fmt.Errorf("instantiate: %w", err)
+		return nil, nil, instantiateError(err)
 	}
 	if err := mem.failed(); err != nil {
 		_ = mod.Close(ctx)
 		return nil, nil, err
 	}
 	return mod, mem, nil
+}
+
+// instantiateError names what goes wrong before any code of the guest runs: segments
+// that do not fit the module's own memory or tables.
+func instantiateError(err error) error {
+	msg := firstLine(err.Error())
+	if strings.Contains(msg, "out of bounds") || strings.Contains(msg, "out of range") {
+		return &Error{Type: abi.ErrTrap, Msg: "program trapped: " + term.Line(msg), Err: err,
+			Hint: "a segment lies outside the module's memory or table; its author must build it again"}
+	}
+	return &Error{Type: abi.ErrInternal, Msg: "module cannot be instantiated: " + term.Line(msg), Err: err,
+		Hint: "this machine may be short of memory; close other programs or lower --limit memory"}
 }
 
 // invoke proves that the machine code belongs to the module, arms the meter and

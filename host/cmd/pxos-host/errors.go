@@ -100,9 +100,14 @@ func hintOf(err error) string {
 	if errors.As(err, &be) {
 		return be.Hint
 	}
+	var me *abi.ManifestError
 	switch {
+	case errors.As(err, &me):
+		return "mend cartridge.toml; abi/ABI.md describes every key"
 	case errors.Is(err, syscall.ENOSPC):
 		return "free some space, or write to another disk"
+	case errors.Is(err, syscall.EFBIG):
+		return "the file would be larger than the disk or ulimit -f allows; write to another place"
 	case errors.Is(err, fs.ErrPermission):
 		return "check the permissions of the file and of the directory that holds it"
 	}

@@ -112,5 +112,22 @@ func Source(a *Archive, path string) (engine.Source, error) {
 		return engine.Source{}, &engine.Error{Type: abi.ErrCartridge, Msg: "cartridge has no module " + path,
 			Hint: "its manifest names a file that is not in its archive; ask its author to pack it again"}
 	}
-	return engine.Source{Digest: e.Sum, Read: func() ([]byte, error) { return a.Reader.ReadFile(path) }}, nil
+	return engine.Source{Digest: e.Sum, Read: func() ([]byte, error) {
+		data, err := a.Reader.ReadFile(path)
+		return data, changed(err)
+	}}, nil
+}
+
+// changed is the error of a cartridge that was sound when it was opened and is not any
+// more.
+func changed(err error) error {
+	var unsupported *pxa.UnsupportedError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &unsupported):
+		return &engine.Error{Type: abi.ErrUnsupported, Msg: err.Error(), Err: err, Hint: "a newer pxos-host may read it"}
+	}
+	return &engine.Error{Type: abi.ErrCartridge, Msg: "cartridge was changed while it was in use: " + err.Error(), Err: err,
+		Hint: "run it again when nothing writes to it"}
 }

@@ -139,7 +139,7 @@ func runJob(ctx context.Context, in *incoming, resultPipe io.Writer) (*abi.RunRe
 	if job.Path != "" {
 		var err error
 		if f, err = os.Open(job.Path); err != nil {
-			return nil, err
+			return nil, changed(err)
 		}
 	}
 	st, err := f.Stat()
@@ -148,7 +148,7 @@ func runJob(ctx context.Context, in *incoming, resultPipe io.Writer) (*abi.RunRe
 	}
 	r, err := pxa.Open(f, st.Size(), nil)
 	if err != nil {
-		return nil, err
+		return nil, changed(err)
 	}
 	a := NewArchive(r)
 	if a.Fingerprint() != job.Fingerprint {

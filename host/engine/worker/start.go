@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/pxos/pxos/abi"
@@ -49,7 +50,7 @@ func Spawn(command Command, s Streams) (*Process, error) {
 	jobR, resW, err := p.files()
 	if err != nil {
 		p.release()
-		return nil, err
+		return nil, spawnError(err)
 	}
 	defer jobR.Close()
 	defer resW.Close()
@@ -64,13 +65,21 @@ func Spawn(command Command, s Streams) (*Process, error) {
 	}
 	if err != nil {
 		p.release()
-		return nil, &engine.Error{Type: abi.ErrInternal, Msg: "worker process cannot be started: " + err.Error(),
-			Hint: "use --isolation inline if you trust the cartridge", Err: err}
+		return nil, spawnError(err)
 	}
 	if command.Started != nil {
 		command.Started(p.cmd.Process.Pid)
 	}
 	return p, nil
+}
+
+func spawnError(err error) error {
+	e := &engine.Error{Type: abi.ErrInternal, Msg: "worker process cannot be started: " + err.Error(), Err: err,
+		Hint: "use --isolation inline if you trust the cartridge"}
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		e.Hint = "too many files are open; close some, or raise the limit with ulimit -n"
+	}
+	return e
 }
 
 // files makes the files of the protocol and returns the worker's ends.
