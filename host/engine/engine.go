@@ -123,13 +123,13 @@ func (e *Engine) Loaded() int {
 	return len(e.loaded)
 }
 
-// Close unloads every module. Runs that are under way end with an error.
+// Close unloads every module. No run may be under way.
 func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.closed = true
 	for k, m := range e.loaded {
-		m.rt.Close(ctx)
+		m.release(ctx)
 		delete(e.loaded, k)
 	}
 	for k, pre := range e.preloads {

@@ -10,6 +10,8 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/host/engine/wasi"
@@ -28,6 +30,7 @@ type Module struct {
 	meta     *moduleMeta
 	cached   bool
 	source   Source
+	active   atomic.Int64 // guests that are executing, also those a Run left behind
 	funcName func() func(uint32) string
 }
 
@@ -134,8 +137,22 @@ func (e *Engine) Unload(ctx context.Context, src Source, limits abi.Limits) {
 	delete(e.loaded, key)
 	e.mu.Unlock()
 	if m != nil {
-		m.rt.Close(ctx)
+		m.release(ctx)
 	}
+}
+
+// release frees a module's code and the memory of its instances. A guest that is still
+// executing, because its Run had to leave it behind, is given a moment to notice that
+// it was stopped; if it does not, its code and memory stay where they are: taking them
+// away under it would bring the whole process down.
+func (m *Module) release(ctx context.Context) {
+	for wait := time.Millisecond; m.active.Load() > 0; wait *= 2 {
+		if wait > time.Second {
+			return
+		}
+		time.Sleep(wait)
+	}
+	m.rt.Close(ctx)
 }
 
 // disown forgets a module whose code is not its own, in memory and on disk. Its

@@ -161,7 +161,11 @@ func (m *Module) Run(ctx context.Context, cfg *RunConfig) (*abi.RunResult, error
 
 	var err error
 	done := make(chan *abi.RunResult, 1)
-	go func() { done <- m.execute(r, started) }()
+	m.active.Add(1)
+	go func() {
+		defer m.active.Add(-1)
+		done <- m.execute(r, started)
+	}()
 	var res *abi.RunResult
 	select {
 	case res = <-done:

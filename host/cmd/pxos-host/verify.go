@@ -91,17 +91,21 @@ func (a *app) verifyFile(ctx context.Context, file, want string) *verified {
 }
 
 func (a *app) verifyInto(ctx context.Context, v *verified, want string) error {
+	// Looked at before it is opened, because opening a pipe waits for its writer.
+	info, err := os.Stat(v.File)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("not a regular file")
+	}
 	f, err := os.Open(v.File)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
+	if info, err = f.Stat(); err != nil {
 		return err
-	}
-	if !info.Mode().IsRegular() {
-		return errors.New("not a plain file")
 	}
 	r, err := pxa.Open(f, info.Size(), nil)
 	if err != nil {
