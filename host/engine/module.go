@@ -129,7 +129,7 @@ func (e *Engine) Preload(ctx context.Context, digest [32]byte, table int64) {
 	}()
 }
 
-// Unload frees a module's code. Runs that are under way end with an error.
+// Unload frees a module's code. No run of it may be under way.
 func (e *Engine) Unload(ctx context.Context, src Source, limits abi.Limits) {
 	key := loadKey{src.Digest, limits.Table}
 	e.mu.Lock()
