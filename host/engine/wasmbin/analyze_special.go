@@ -176,17 +176,6 @@ func (a *analyzer) special(op byte, at int, loops []loopInfo) []loopInfo {
 	return loops
 }
 
-// second reads the number of an instruction behind a prefix. The specification
-// allows any encoding of it; parts of the engine look at its first byte only and
-// would see another instruction, so it must be in its shortest form.
-func (a *analyzer) second(at int) uint32 {
-	sub := a.r.u32()
-	if a.r.err == nil && a.r.pos-at-1 != len(appendU32(nil, sub)) {
-		a.r.fail(at, "instruction %#x %d is not in its shortest form", a.r.b[at], sub)
-	}
-	return sub
-}
-
 // zero reads the byte that other proposals use as a memory index.
 func (a *analyzer) zero() {
 	at := a.r.pos
@@ -280,7 +269,7 @@ func (a *analyzer) brTable(at int) {
 
 func (a *analyzer) misc(at int, loops []loopInfo) {
 	r := &a.r
-	sub := a.second(at)
+	sub := r.u32()
 	if r.err != nil {
 		return
 	}
@@ -357,7 +346,14 @@ func (a *analyzer) misc(at int, loops []loopInfo) {
 
 func (a *analyzer) simd(at int) {
 	r := &a.r
-	sub := a.second(at)
+	sub := r.u32()
+	if r.err == nil && r.pos-at-1 != len(appendU32(nil, sub)) {
+		// The engine looks at the first byte only and would see another instruction.
+		r.refuse(&RefusedError{
+			Reason: "padded-opcode", Detail: "a vector instruction is not written in its shortest form, which the engine misreads",
+			Func: r.fn, Offset: int64(at),
+		})
+	}
 	if r.err != nil {
 		return
 	}

@@ -105,12 +105,17 @@ func (m *testModule) bytes() []byte {
 		}
 	}
 	var types, decls, exports, code [][]byte
+	seen := map[string]int{} // functions of one type share it
 	for _, t := range m.impTypes {
 		types = append(types, encodeType(t))
 	}
 	for i, f := range m.funcs {
-		decls = append(decls, leb(len(types)))
-		types = append(types, encodeType(f.typ))
+		k := typeKey(f.typ)
+		if _, ok := seen[k]; !ok {
+			seen[k] = len(types)
+			types = append(types, encodeType(f.typ))
+		}
+		decls = append(decls, leb(seen[k]))
 		if f.export != "" {
 			exports = append(exports, cat(f.export, 0, leb(len(m.impTypes)+i)))
 		}

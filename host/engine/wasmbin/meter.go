@@ -73,9 +73,10 @@ const pageFuel = 2048
 
 // frameUnits estimates the stack of one activation in units of StackUnit. The
 // interpreter and the compiler lay frames out differently, so that this is a
-// model and not a measurement: a fixed part, and eight bytes for each
-// parameter, result, local and operand.
-func frameUnits(t FuncType, locals, height uint32) uint64 {
+// model and not a measurement: a fixed part, eight bytes for each parameter,
+// result, local and operand, and an eighth of the body, since the compiler gives
+// each value that lives across a call a place of its own.
+func frameUnits(t FuncType, locals, height uint32, body int) uint64 {
 	slots := uint64(len(t.Params)) + uint64(len(t.Results)) + uint64(locals) + uint64(height)
-	return (32 + 8*slots + StackUnit - 1) / StackUnit
+	return (32 + 8*slots + uint64(body)/8 + StackUnit - 1) / StackUnit
 }

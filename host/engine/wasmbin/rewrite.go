@@ -154,7 +154,7 @@ func (w *bodyWriter) function(i int) error {
 		return nil
 	}
 
-	frame := frameUnits(w.typ, c.numLocals, w.info.height)
+	frame := frameUnits(w.typ, c.numLocals, w.info.height, c.body.end-c.body.start)
 	if frame > maxFrame {
 		return &RefusedError{
 			Reason: "frame-size", Detail: "the function has too many locals and operands",
@@ -342,7 +342,9 @@ func (w *bodyWriter) instructions() {
 
 func (w *bodyWriter) misc(at int) {
 	r := &w.r
-	switch sub := r.u32(); sub {
+	sub := r.u32()
+	operands := r.pos
+	switch sub {
 	case miscMemoryInit:
 		r.u32()
 		r.pos++
@@ -362,6 +364,12 @@ func (w *bodyWriter) misc(at int) {
 		w.bulk(at, chargeTable)
 	case miscDataDrop, miscElemDrop, miscTableSize:
 		r.u32()
+	}
+	if short := appendU32([]byte{opPrefixMisc}, sub); len(short) != operands-at {
+		// Parts of the engine look at the first byte of the number only.
+		w.upTo(at)
+		w.b = append(w.b, short...)
+		w.copied = operands
 	}
 }
 

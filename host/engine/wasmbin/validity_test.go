@@ -1,6 +1,7 @@
 package wasmbin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -23,14 +24,15 @@ func engineTakes(wasm []byte) error {
 
 // stricter tells whether an error is about a rule of the specification that the
 // engine does not check: names of custom sections, constants that read mutable
-// globals, instruction numbers of more than a byte, unused bits of numbers.
-func stricter(err error) bool {
+// globals, unused bits of numbers, select with a type in dead code, and
+// instruction numbers, of which it reads one byte.
+func stricter(err error, wasm []byte) bool {
 	for _, s := range []string{"name is not UTF-8", "not an imported constant", "instruction 0xfd", "instruction 0xfc", "does not fit in"} {
 		if strings.Contains(err.Error(), s) {
 			return true
 		}
 	}
-	return false
+	return strings.Contains(err.Error(), "type mismatch") && bytes.Contains(wasm, []byte{opSelectT, 1})
 }
 
 // sameVerdict checks that instrumenting changes nothing about validity, and
@@ -54,7 +56,7 @@ func sameVerdict(t *testing.T, name string, wasm []byte) error {
 		return err
 	}
 	if err != nil {
-		if !stricter(err) && engineTakes(wasm) == nil {
+		if !stricter(err, wasm) && engineTakes(wasm) == nil {
 			t.Errorf("%s: the engine takes what is called invalid here: %v", name, err)
 		}
 		return err
@@ -62,6 +64,9 @@ func sameVerdict(t *testing.T, name string, wasm []byte) error {
 	want := engineTakes(withoutCustoms(wasm))
 	for what, b := range map[string][]byte{"instrumented": o.Wasm, "twin": o.Twin} {
 		if got := engineTakes(b); (got == nil) != (want == nil) {
+			if want != nil && strings.Contains(want.Error(), "unsupported misc instruction") {
+				continue // valid, but only readable in the shortest form that Instrument writes
+			}
 			t.Errorf("%s: the engine says %v to the original and %v to the %s", name, want, got, what)
 		}
 	}
