@@ -35,7 +35,7 @@ func DefaultScanLimits() ScanLimits {
 		Functions: 500_000, Types: 100_000, Imports: 100_000, Exports: 100_000, Globals: 500_000, Tables: 1000,
 		Segments: 100_000, Elements: 5_000_000,
 		Values: 1000, Locals: 50_000, LocalsBase: 1_000_000,
-		BranchTable: 65_520, Depth: 20_000,
+		BranchTable: 65_520, Depth: 60_000,
 		FunctionMemory: 1 << 30,
 		CompileBase:    3e9, CompilePerByte: 4000,
 	}
