@@ -36,7 +36,7 @@ func DefaultScanLimits() ScanLimits {
 		Segments: 100_000, Elements: 5_000_000,
 		Values: 1000, Locals: 50_000, LocalsBase: 1_000_000,
 		BranchTable: 65_520, Depth: 60_000,
-		FunctionMemory: 1 << 30,
+		FunctionMemory: 2 << 30,
 		CompileBase:    3e9, CompilePerByte: 4000,
 	}
 }
