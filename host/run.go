@@ -34,9 +34,9 @@ type RunRequest struct {
 
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// Terminal says which outputs reach a terminal: escape sequences in them are
-	// neutralised.
-	Terminal struct{ Stdout, Stderr bool }
+	// Terminal says which streams are a terminal. The guest sees that they are, and
+	// escape sequences in what it writes there are neutralised.
+	Terminal struct{ Stdin, Stdout, Stderr bool }
 
 	Limits    abi.Limits // from flags: replace everything else where set
 	Grants    []Grant
@@ -272,7 +272,7 @@ func (h *Host) execute(ctx context.Context, p *plan) (*abi.RunResult, error) {
 		Env:  p.env, Args: p.req.Args,
 		Granted: p.granted, Dirs: p.dirs, Limits: p.limits,
 		Seed: p.req.Seed, Epoch: p.manifest.CreatedAt,
-		CleanStdout: p.req.Terminal.Stdout, CleanStderr: p.req.Terminal.Stderr,
+		TerminalStdin: p.req.Terminal.Stdin, CleanStdout: p.req.Terminal.Stdout, CleanStderr: p.req.Terminal.Stderr,
 	}
 	io := worker.Streams{Stdin: p.req.Stdin, Stdout: p.req.Stdout, Stderr: p.req.Stderr}
 	if p.isolation == IsolationInline {

@@ -87,7 +87,8 @@ func fail(hint, format string, args ...any) error {
 type Tree struct {
 	Dir      string // absolute
 	Manifest *abi.Manifest
-	Sources  []pxa.Source // sorted by path
+	Sources  []pxa.Source    // sorted by path
+	compiled map[string]bool // modules that Compile made
 
 	temp string // holds compiled modules
 }

@@ -50,9 +50,24 @@ func (t *Tree) Compile(ctx context.Context, tc Toolchain) error {
 			return err
 		}
 		t.Sources = append(t.Sources, s)
+		if t.compiled == nil {
+			t.compiled = map[string]bool{}
+		}
+		t.compiled[module] = true
 	}
 	t.sort()
 	return nil
+}
+
+// Compiled reports whether every program's module was compiled from source by Compile,
+// so that nothing in the cartridge is machine-made by somebody else.
+func (t *Tree) Compiled() bool {
+	for _, p := range t.Manifest.Programs {
+		if !t.compiled[p.Module] {
+			return false
+		}
+	}
+	return true
 }
 
 // compile compiles one module to the file out.

@@ -34,8 +34,9 @@ func (r *Run) outfit() (wazero.ModuleConfig, error) {
 			}
 			return r.clock.virtual
 		},
-		Stop:    r.stopped,
-		Stopped: r.checkStop,
+		Terminal: [3]bool{cfg.TerminalStdin, cfg.CleanStdout, cfg.CleanStderr},
+		Stop:     r.stopped,
+		Stopped:  r.checkStop,
 	}
 	var stdin io.Reader = strings.NewReader("")
 	if cfg.Stdin != nil {
@@ -73,6 +74,11 @@ func (r *Run) outfit() (wazero.ModuleConfig, error) {
 		WithNanotime(r.clock.monotonic, sys.ClockResolution(abi.ClockResolution)).
 		WithNanosleep(r.sleep).
 		WithFSConfig(mounts)
+	if cfg.CleanStdout || cfg.CleanStderr {
+		// A guest that knows it writes to a terminal, and whose escape sequences are
+		// made visible there, is told to do without.
+		mc = mc.WithEnv("TERM", "dumb").WithEnv("NO_COLOR", "1")
+	}
 	for _, kv := range cfg.Env {
 		k, v, _ := strings.Cut(kv, "=")
 		mc = mc.WithEnv(k, v)

@@ -80,6 +80,9 @@ func (e *Engine) Load(ctx context.Context, src Source, limits abi.Limits) (*Modu
 		if m == nil {
 			var err error
 			if m, err = e.load(ctx, src, limits); err != nil {
+				if cause := ctx.Err(); cause != nil {
+					err = &Error{Type: abi.ErrCancelled, Msg: "run was cancelled while its module was compiled", Err: cause}
+				}
 				return nil, err
 			}
 		}

@@ -49,6 +49,7 @@ type RunConfig struct {
 	// CleanStdout and CleanStderr neutralise escape sequences, for output that goes
 	// to a terminal.
 	CleanStdout, CleanStderr bool
+	TerminalStdin            bool // input comes from a terminal
 
 	Archive Archive
 	Files   fs.FS // the same archive as a file system at /

@@ -58,7 +58,7 @@ pattern a line.`,
 			return err
 		}
 		defer tree.Close()
-		return a.write(ctx, out, tree.Sources, tree.Manifest, &f)
+		return a.write(ctx, out, tree.Sources, tree.Manifest, &f, tree.Compiled())
 	}
 	return cmd
 }
@@ -76,8 +76,9 @@ func (f *outFlags) file(input string) (string, error) {
 	return builder.Name(filepath.Base(abs)) + ".pxa", err
 }
 
-// write packs and says what it has written. The digest is the last word of the line.
-func (a *app) write(ctx context.Context, out string, sources []pxa.Source, m *abi.Manifest, f *outFlags) error {
+// write packs and says what it has written; made says that its programs were compiled
+// from source here. The digest is the last word of the line.
+func (a *app) write(ctx context.Context, out string, sources []pxa.Source, m *abi.Manifest, f *outFlags, made bool) error {
 	step, clear := a.progress("packing")
 	opts := &pxa.PackOptions{XZ: f.xz, Progress: step}
 	if out == "-" {
@@ -93,7 +94,9 @@ func (a *app) write(ctx context.Context, out string, sources []pxa.Source, m *ab
 			return err
 		}
 	}
-	a.recordMade(out, digest.String())
+	if made {
+		a.recordMade(out, digest.String())
+	}
 	_, err = fmt.Fprintf(a.out, "%s: %s %s, %d entries, digest %s\n", term.Line(out), m.Name, m.Version, len(sources), digest)
 	return err
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/pxos/pxos/host/policy"
 )
 
-// A cartridge that pack or build made on this machine is no stranger: as long as it
-// lies where it was written, unchanged, it runs inline when isolation is auto. For each
+// A cartridge whose programs pack or build compiled from source on this machine is no
+// stranger: as long as it lies where it was written, unchanged, it runs inline when
+// isolation is auto. Packing a module that somebody else compiled is not making. For each
 // there is a file in $PXOS_HOME/made, named by the SHA-256 of its path, that holds its
 // digest.
 

@@ -63,7 +63,7 @@ to the same bytes on every machine.`,
 			if missing := tree.Missing(); len(missing) > 0 {
 				return &builder.Error{Msg: "the manifest names modules that are not there: " + strings.Join(missing, ", "), Hint: "pxos-host build " + in + " compiles them"}
 			}
-			return a.write(ctx, out, tree.Sources, tree.Manifest, &f)
+			return a.write(ctx, out, tree.Sources, tree.Manifest, &f, tree.Compiled())
 		}
 		if created != "" {
 			if meta.CreatedAt, err = time.Parse(time.RFC3339, created); err != nil {
@@ -85,7 +85,7 @@ to the same bytes on every machine.`,
 		if err != nil {
 			return err
 		}
-		return a.write(ctx, out, sources, m, &f)
+		return a.write(ctx, out, sources, m, &f, false)
 	}
 	return cmd
 }

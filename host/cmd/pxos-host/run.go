@@ -213,6 +213,7 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 	if f.args == "-" {
 		req.Stdin = nil
 	}
+	req.Terminal.Stdin = req.Stdin != nil && isTerminal(a.in)
 	req.Terminal.Stderr = isTerminal(a.err)
 	if f.asJSON {
 		req.Stdout, req.Terminal.Stdout = a.err, req.Terminal.Stderr

@@ -128,6 +128,8 @@ func (d *def) signature() (params, results []api.ValueType) {
 // Numbers of the functions that need more than the checks of their arguments.
 var (
 	fnAdvise    = Index("fd_advise")
+	fnFdstat    = Index("fd_fdstat_get")
+	fnFilestat  = Index("fd_filestat_get")
 	fnClockTime = Index("clock_time_get")
 	fnPrestat   = Index("fd_prestat_get")
 	fnPoll      = Index("poll_oneoff")

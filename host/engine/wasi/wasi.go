@@ -34,6 +34,10 @@ type Run struct {
 	// waits for input; without it, standard input counts as always ready.
 	Stdin *Stdin
 
+	// Terminal says which of the standard streams are terminals: a guest that asks
+	// sees a character device without a position, as isatty expects.
+	Terminal [3]bool
+
 	// Stop ends waits in poll_oneoff and long calls when it is closed.
 	Stop <-chan struct{}
 
@@ -184,6 +188,11 @@ func function(fn int, old bool) api.GoModuleFunction {
 	k := table[fn].kind
 	return api.GoModuleFunc(func(ctx context.Context, mod api.Module, stack []uint64) {
 		c := call{ctx: ctx, mod: mod, run: runOf(ctx), fn: fn, old: old, v: viewOf(mod), stack: stack}
+		fd, dst := uint32(0), uint32(0)
+		asks := fn == fnFdstat || fn == fnFilestat
+		if asks {
+			fd, dst = uint32(stack[0]), uint32(stack[1])
+		}
 		var errno uint32
 		c.bytes, errno = measure(fn, c.v, stack, old)
 		if c.run.Enter != nil {
@@ -195,8 +204,24 @@ func function(fn int, old bool) api.GoModuleFunction {
 		if errno == 0 {
 			errno = c.make(k)
 		}
+		if asks && errno == 0 && fd < 3 && c.run.Terminal[fd] && c.stdio(fd) {
+			c.terminal(dst)
+		}
 		stack[0] = uint64(errno)
 	})
+}
+
+// terminal turns the fdstat or filestat at dst, of a standard stream, into that of a
+// terminal.
+func (c *call) terminal(dst uint32) {
+	const character, seek, tell = 2, 1 << 2, 1 << 5
+	if c.fn == fnFilestat {
+		c.v.bytes(dst, 17)[16] = character // in both layouts
+		return
+	}
+	b := c.v.bytes(dst, 24)
+	b[0] = character
+	b[8] &^= seek | tell
 }
 
 // raw makes the call with wazero's function, on the arguments now in stack,

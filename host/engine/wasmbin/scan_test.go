@@ -74,7 +74,7 @@ func hostileShapes() []struct {
 			return m
 		}},
 		{"an 8 MB function", "function-size", body(1_600_000, cat(get, 0x28, 2, 0, opDrop))},
-		{"a function of bulk copies", "function-size", body(70_000, cat(get, get, get, opPrefixMisc, miscMemoryCopy, 0, 0))},
+		{"a function of bulk copies", "function-size", body(120_000, cat(get, get, get, opPrefixMisc, miscMemoryCopy, 0, 0))},
 		{"a signature of 5,000 values", "signature", func() *testModule {
 			return &testModule{types: []FuncType{{Params: make5000()}}}
 		}},

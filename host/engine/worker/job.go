@@ -78,8 +78,9 @@ type Job struct {
 	Seed    []byte           `json:"seed,omitempty"`
 	Epoch   time.Time        `json:"epoch"`
 
-	CleanStdout bool `json:"clean_stdout"`
-	CleanStderr bool `json:"clean_stderr"`
+	TerminalStdin bool `json:"terminal_stdin"`
+	CleanStdout   bool `json:"clean_stdout"`
+	CleanStderr   bool `json:"clean_stderr"`
 }
 
 // Streams are the standard streams of a run.
@@ -98,7 +99,7 @@ func (j *Job) Run(ctx context.Context, eng *engine.Engine, a *Archive, s Streams
 	cfg := &engine.RunConfig{
 		Program: j.Program, Export: j.Export, Argv: j.Argv, Env: j.Env, Args: j.Args,
 		Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr,
-		CleanStdout: j.CleanStdout, CleanStderr: j.CleanStderr,
+		TerminalStdin: j.TerminalStdin, CleanStdout: j.CleanStdout, CleanStderr: j.CleanStderr,
 		Archive: a, Files: a.FS(), Granted: j.Granted, Limits: j.Limits, Seed: j.Seed, Epoch: j.Epoch,
 	}
 	for _, d := range j.Dirs {
