@@ -305,6 +305,7 @@ func FuzzName(f *testing.F) {
 }
 
 func TestWriteFile(t *testing.T) {
+	const old = pngMagic + "old"
 	sources := []pxa.Source{pxa.BytesSource("a", []byte("content"))}
 	broken := append(slices.Clone(sources), pxa.Source{Path: "b", Size: 3, Open: func() (io.ReadCloser, error) { return nil, errors.New("no") }})
 	list := func(dir string) string {
@@ -324,10 +325,10 @@ func TestWriteFile(t *testing.T) {
 		after   string
 	}{
 		{"new", nil, "x.pxa", sources, false, "x.pxa"},
-		{"replaced", map[string]string{"x.pxa": "old"}, "x.pxa", sources, false, "x.pxa"},
-		{"through a link", map[string]string{"real": "old", "x.pxa": "->real"}, "x.pxa", sources, false, "real x.pxa"},
+		{"replaced", map[string]string{"x.pxa": old}, "x.pxa", sources, false, "x.pxa"},
+		{"through a link", map[string]string{"real": old, "x.pxa": "->real"}, "x.pxa", sources, false, "real x.pxa"},
 		{"failure", nil, "x.pxa", broken, true, ""},
-		{"failure keeps the old", map[string]string{"x.pxa": "old"}, "x.pxa", broken, true, "x.pxa"},
+		{"failure keeps the old", map[string]string{"x.pxa": old}, "x.pxa", broken, true, "x.pxa"},
 		{"directory", map[string]string{"d/f": ""}, "d", sources, true, "d"},
 		{"no such directory", nil, "none/x.pxa", sources, true, ""},
 	} {
@@ -341,7 +342,7 @@ func TestWriteFile(t *testing.T) {
 				t.Errorf("directory holds %q, want %q", got, tc.after)
 			}
 			b, _ := os.ReadFile(filepath.Join(dir, tc.out))
-			if tc.fails && tc.before["x.pxa"] != "" && string(b) != "old" {
+			if tc.fails && tc.before["x.pxa"] != "" && string(b) != old {
 				t.Errorf("the old file is now %q", b)
 			}
 			if !tc.fails && !bytes.Equal(b, packed(t, sources)) {

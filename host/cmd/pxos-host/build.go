@@ -69,11 +69,18 @@ func (f *outFlags) file(input string) (string, error) {
 	if f.out == "-" && f.precompile {
 		return "", usagef("write to a file", "--precompile needs a file")
 	}
-	if f.out != "" {
-		return f.out, nil
+	out := f.out
+	if out == "-" {
+		return out, nil
 	}
-	abs, err := filepath.Abs(input)
-	return builder.Name(filepath.Base(abs)) + ".pxa", err
+	if out == "" {
+		abs, err := filepath.Abs(input)
+		if err != nil {
+			return "", err
+		}
+		out = builder.Name(filepath.Base(abs)) + ".pxa"
+	}
+	return out, builder.CheckOutput(out) // before anything is compiled
 }
 
 // write packs and says what it has written; made says that its programs were compiled

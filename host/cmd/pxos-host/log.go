@@ -5,9 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pxos/pxos/host"
+	"github.com/pxos/pxos/host/builder"
 	"github.com/pxos/pxos/host/journal"
 	"github.com/pxos/pxos/host/term"
 )
@@ -94,6 +94,7 @@ own entries are shown instead of runs.`,
 	fl.StringVar(&f.until, "until", "", "only runs before this `TIME`")
 	fl.StringArrayVar(&f.status, "status", nil, "only this `STATUS`: ok, error, running, interrupted or unknown")
 	fl.IntVar(&f.limit, "limit", -1, "the newest `N` runs, 0 for all (default: 50 in the table, all in JSON)")
+	fl.Lookup("limit").DefValue = "0" // -1 is no default to show
 	fl.BoolVar(&f.newest, "newest", false, "newest first")
 	fl.BoolVar(&f.asJSON, "json", false, "one JSON object a line")
 	fl.BoolVar(&f.entries, "entries", false, "entries of all kinds instead of runs")
@@ -352,9 +353,9 @@ earlier it also finds out when the log was cut short or written anew since.`,
 			return hinted(err, "restore the log from a copy, or keep this one and begin a new one with another PXOS_HOME")
 		}
 		if !*asJSON {
-			fmt.Fprintf(a.out, "ok, %d entries in %d segments, head %s\n", rep.Entries, rep.Segments, rep.Head)
+			_, err = fmt.Fprintf(a.out, "ok, %d entries in %d segments, head %s\n", rep.Entries, rep.Segments, rep.Head)
 		}
-		return nil
+		return err
 	}
 	return cmd
 }
@@ -380,7 +381,8 @@ func (a *app) logHeadCmd() *cobra.Command {
 
 func (a *app) logImageCmd() *cobra.Command {
 	cmd := a.command("image OUT.png [--segment N]", "Draw the log as a picture",
-		"Writes the log as a PNG picture: a timeline, and each entry as pixels that hold it.",
+		`Writes the log as a PNG picture: a timeline, and each entry as pixels that hold it.
+OUT is - for standard output. An existing PNG is replaced, any other file is not.`,
 		"  pxos-host log image log.png")
 	segment := cmd.Flags().Uint64("segment", 0, "only segment `N` (default: all)")
 	cmd.Args = cobra.ExactArgs(1)
@@ -392,7 +394,13 @@ func (a *app) logImageCmd() *cobra.Command {
 		if v == nil {
 			return &exitError{code: exitFailed}
 		}
-		if err := writePicture(cmd.Context(), v, args[0], journal.ImageOptions{First: *segment, Last: *segment}); err != nil {
+		draw := func(w io.Writer) error {
+			return v.Image(cmd.Context(), w, journal.ImageOptions{First: *segment, Last: *segment})
+		}
+		if args[0] == "-" {
+			return a.drawOut(draw)
+		}
+		if err := builder.WritePicture(args[0], draw); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(a.out, "%s: %d entries\n", term.Line(args[0]), v.Head().Seq)
@@ -401,30 +409,14 @@ func (a *app) logImageCmd() *cobra.Command {
 	return cmd
 }
 
-// writePicture draws into a file that appears when it is whole.
-func writePicture(ctx context.Context, v *journal.View, out string, opt journal.ImageOptions) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(out), "."+filepath.Base(out)+".*")
-	if err != nil {
+// drawOut draws to standard output.
+func (a *app) drawOut(draw func(io.Writer) error) error {
+	if isTerminal(a.out) {
+		return usagef("write OUT.png, or pipe it somewhere", "a picture is not written to a terminal")
+	}
+	w := bufio.NewWriterSize(a.out, 1<<20)
+	if err := draw(w); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	w := bufio.NewWriterSize(f, 1<<20)
-	if err = v.Image(ctx, w, opt); err != nil {
-		return err
-	}
-	if err = w.Flush(); err != nil {
-		return err
-	}
-	if err = f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), out)
+	return w.Flush()
 }
