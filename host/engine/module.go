@@ -103,7 +103,7 @@ func (e *Engine) Load(ctx context.Context, src Source, limits abi.Limits) (*Modu
 	if need := m.meta.MemMin << 16; m.meta.HasMem && need > uint64(limits.Memory) {
 		return nil, &Error{Type: abi.ErrMemory,
 			Msg:  fmt.Sprintf("module needs %s of memory from the start, the limit is %s", abi.FormatBytes(int64(need)), abi.FormatBytes(limits.Memory)),
-			Hint: "raise it with --limit memory=" + abi.FormatBytes(int64(need)) + " if you trust the cartridge"}
+			Hint: "raise it with --limit memory=" + abi.FormatBytesUp(int64(need)) + " if you trust the cartridge"}
 	}
 	return m, nil
 }
@@ -419,26 +419,13 @@ func (m *Module) Cached() bool { return m.cached }
 
 // readNames reads the function names of the original module, for traces.
 func (m *Module) readNames() func(uint32) string {
-	var names map[uint32]string
-	var mod *wasmbin.Module
-	if wasm, err := m.source.Read(); err == nil {
-		if mod, err = wasmbin.Parse(wasm); err == nil {
-			names = functionNames(mod)
+	wasm, err := m.source.Read()
+	if err == nil {
+		if mod, err := wasmbin.Parse(wasm); err == nil {
+			return mod.FuncName
 		}
 	}
-	return func(i uint32) string {
-		if mod != nil {
-			orig, ok := mod.OriginalFunc(i)
-			if !ok {
-				return ""
-			}
-			if name := names[orig]; name != "" {
-				return name
-			}
-			i = orig
-		}
-		return fmt.Sprintf("func[%d]", i)
-	}
+	return func(i uint32) string { return fmt.Sprintf("func[%d]", i) }
 }
 
 func firstLine(s string) string {
