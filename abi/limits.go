@@ -86,7 +86,8 @@ func LimitNames() []string {
 }
 
 // Set sets the limit called name from its text: bytes take a number with an
-// optional unit (KiB, MiB, GiB, kB, MB, GB), counts take a number with an optional
+// optional unit (KiB, MiB, GiB, kB, MB, GB) and with it at most one decimal, as
+// FormatBytes writes them, counts take a number with an optional
 // K, M, G or T (thousands), time takes a Go duration such as 1.5s or 2m. The error
 // says what was expected; values must be positive and at most those of MaxLimits.
 func (l *Limits) Set(name, text string) error {
@@ -141,14 +142,19 @@ func (f limitField) parse(text string) (int64, error) {
 		i++
 	}
 	n, err := strconv.ParseInt(strings.ReplaceAll(text[:i], "_", ""), 10, 64)
+	var tenths int64
+	if f.unit == "bytes" && len(text) > i+1 && text[i] == '.' && text[i+1] >= '0' && text[i+1] <= '9' {
+		tenths = int64(text[i+1] - '0')
+		i += len(".0")
+	}
 	mul, ok := unitSizes[f.unit][strings.TrimSpace(text[i:])]
-	if err != nil || !ok || n > math.MaxInt64/mul {
+	if err != nil || !ok || n > math.MaxInt64/mul-1 || tenths > 0 && mul == 1 {
 		if f.unit == "bytes" {
-			return 0, fmt.Errorf("invalid size %q: want bytes such as 65536, 64KiB or 256MiB", text)
+			return 0, fmt.Errorf("invalid size %q: want bytes such as 65536, 64KiB or 1.5MiB", text)
 		}
 		return 0, fmt.Errorf("invalid count %q: want a number such as 1000000 or 500M", text)
 	}
-	return n * mul, nil
+	return n*mul + tenths*mul/10, nil
 }
 
 var unitSizes = map[string]map[string]int64{
@@ -214,4 +220,16 @@ func FormatBytes(n int64) string {
 		}
 	}
 	return strconv.FormatInt(n, 10) + "B"
+}
+
+// FormatBytesUp is FormatBytes rounded up: read back, it is n or more. It is for what
+// a limit must be at least.
+func FormatBytesUp(n int64) string {
+	for _, u := range []int64{1 << 30, 1 << 20, 1 << 10} {
+		if n >= u && n%u != 0 {
+			tenths := n/u*10 + (n%u*10+u-1)/u
+			return FormatBytes(tenths/10*u + (tenths%10*u+9)/10)
+		}
+	}
+	return FormatBytes(n)
 }
