@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/pxos/pxos/abi"
@@ -146,6 +147,7 @@ func newCartridge(ctx context.Context, r *pxa.Reader, c *Cartridge, early func(*
 func cartridgeError(err error) error {
 	var unsupported *pxa.UnsupportedError
 	var limit *pxa.LimitError
+	var format *pxa.FormatError
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
@@ -155,6 +157,8 @@ func cartridgeError(err error) error {
 		return errorf(abi.ErrCartridge, "it is refused before it is read; get it from its author again", "%w", err)
 	case errors.Is(err, pxa.ErrNotPXA):
 		return errorf(abi.ErrCartridge, "give a .pxa cartridge, a .wasm module or a cartridge's directory", "%w", err)
+	case errors.As(err, &format) && strings.HasPrefix(format.ID, "PXA-N"):
+		return errorf(abi.ErrCartridge, "the archive is hostile or made by a faulty tool: no sound cartridge has such a path; do not use it", "%w", err)
 	case errors.Is(err, pxa.ErrAltered):
 		return errorf(abi.ErrCartridge, "resized, screenshotted and lossy copies lose the program; get the original file", "%w", err)
 	}

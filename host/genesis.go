@@ -152,7 +152,10 @@ func checkArchive(ctx context.Context, _ *Host, c *Cartridge) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%+v", *rep), nil
+	if n := len(rep.Unsupported); n > 0 {
+		return "", fmt.Errorf("%d entries, such as %q, have a codec that this host cannot read", n, rep.Unsupported[0])
+	}
+	return fmt.Sprintf("digest %s; %d entries, %s, each match their SHA-256", rep.Digest.Short(), rep.Entries, abi.FormatBytes(rep.Content)), nil
 }
 
 func checkModules(_ context.Context, h *Host, c *Cartridge) (string, error) {

@@ -33,6 +33,9 @@ func (t *Tree) Compile(ctx context.Context, tc Toolchain) error {
 	if len(missing) == 0 {
 		return nil
 	}
+	if err := t.checkSources(missing); err != nil {
+		return err
+	}
 	if t.temp == "" {
 		temp, err := os.MkdirTemp("", "pxos-build-")
 		if err != nil {
@@ -56,6 +59,29 @@ func (t *Tree) Compile(ctx context.Context, tc Toolchain) error {
 		t.compiled[module] = true
 	}
 	t.sort()
+	return nil
+}
+
+// checkSources refuses to make two modules of the same source: one of them is
+// mistyped in the manifest, or its directory is called something else.
+func (t *Tree) checkSources(missing []string) error {
+	by := map[string]string{}
+	for _, module := range missing {
+		dir, goFiles, cFiles, err := t.source(module)
+		if err != nil {
+			return err
+		}
+		if !goFiles && len(cFiles) == 0 {
+			continue // compile says so
+		}
+		other, twice := by[dir]
+		if twice {
+			name := func(m string) string { return strings.TrimSuffix(m, path.Ext(m)) + "/" }
+			return fail(fmt.Sprintf("put the source of each into a directory of its own, %s and %s, or correct the name in %s", name(other), name(module), abi.ManifestPath),
+				"%s and %s would both be compiled from the same source, %s", other, module, t.rel(dir))
+		}
+		by[dir] = module
+	}
 	return nil
 }
 

@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	xterm "golang.org/x/term"
@@ -36,20 +39,52 @@ func newApp() *app {
 func (a *app) main(ctx context.Context, args []string) int {
 	root := a.root(args)
 	root.SetArgs(args)
+	out := &watched{w: a.out}
+	root.SetOut(out)
+	a.addHelp(root)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
+	if err == nil && out.err == nil {
 		return 0
 	}
-	if !a.started {
+	if err == nil {
+		return a.report(out.err)
+	}
+	if !a.started && out.err == nil {
 		err = usageError(err)
 	}
 	return a.report(err)
+}
+
+// watched remembers the first error of a writer whose user, cobra's help, drops it.
+type watched struct {
+	w   io.Writer
+	err error
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 func isTerminal(f *os.File) bool { return xterm.IsTerminal(int(f.Fd())) }
 
 // home returns the state directory.
 func (a *app) home() (string, error) {
+	dir, err := a.homePath()
+	if err != nil {
+		return "", err
+	}
+	switch info, err := os.Stat(dir); {
+	case err == nil && !info.IsDir(), errors.Is(err, syscall.ENOTDIR):
+		return "", hinted(fmt.Errorf("the state directory %s is not a directory", dir), "set PXOS_HOME to a directory; one that does not exist is created")
+	}
+	return dir, nil
+}
+
+func (a *app) homePath() (string, error) {
 	if dir := os.Getenv("PXOS_HOME"); dir != "" {
 		return filepath.Abs(dir)
 	}
@@ -166,7 +201,6 @@ everything it did is in the log.`,
 	root.SetVersionTemplate("pxos-host {{.Version}}\n")
 	root.PersistentFlags().StringVar(&a.config, "config", "", "use this pxos.toml `FILE` and no other")
 	root.PersistentPreRun = func(*cobra.Command, []string) { a.started = true }
-	root.SetOut(a.out)
 	root.SetErr(a.err)
 	cobra.EnableCommandSorting = false // the order below is the order of use
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)

@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -43,10 +46,14 @@ pattern a line.`,
 		`  pxos-host build hello -o hello.pxa
   pxos-host build . -o /tmp/hello.pxa --precompile`)
 	f.add(cmd)
-	cmd.Args = cobra.ExactArgs(1)
+	cmd.Args = takes(1, 1, "a directory")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, dir := cmd.Context(), args[0]
-		if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return notThere(err, dir, "name a cartridge's directory; pxos-host new begins one")
+		}
+		if !info.IsDir() {
 			return usagef("pxos-host pack "+dir+" packs a single module", "%s is not a directory", dir)
 		}
 		out, err := f.file(dir)
@@ -86,6 +93,9 @@ func (f *outFlags) file(input string) (string, error) {
 // write packs and says what it has written; made says that its programs were compiled
 // from source here. The digest is the last word of the line.
 func (a *app) write(ctx context.Context, out string, sources []pxa.Source, m *abi.Manifest, f *outFlags, made bool) error {
+	if err := a.warn(ctx, sources, m); err != nil {
+		return err
+	}
 	step, clear := a.progress("packing")
 	opts := &pxa.PackOptions{XZ: f.xz, Progress: step}
 	if out == "-" {
@@ -105,6 +115,24 @@ func (a *app) write(ctx context.Context, out string, sources []pxa.Source, m *ab
 		a.recordMade(out, digest.String())
 	}
 	_, err = fmt.Fprintf(a.out, "%s: %s %s, %d entries, digest %s\n", term.Line(out), m.Name, m.Version, len(sources), digest)
+	return err
+}
+
+// warn notes which programs this host cannot run. They may be meant for another one,
+// so that is no error.
+func (a *app) warn(ctx context.Context, sources []pxa.Source, m *abi.Manifest) error {
+	faults, err := host.CheckPrograms(ctx, m, func(module string) (io.ReadCloser, int64, error) {
+		for _, s := range sources {
+			if s.Path == module {
+				r, err := s.Open()
+				return r, s.Size, err
+			}
+		}
+		return nil, 0, fs.ErrNotExist
+	})
+	for _, f := range faults {
+		a.note("program %s cannot run here: %v", strings.TrimSuffix(f.Program, ":main"), f.Err)
+	}
 	return err
 }
 

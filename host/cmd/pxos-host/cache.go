@@ -20,23 +20,23 @@ is checked before each use, and what is removed is compiled again when needed.`,
 		`  pxos-host cache list
   pxos-host cache prune --size 500MiB
   pxos-host cache verify`)
-	cmd.Args = cobra.NoArgs
+	cmd.Args = takes(0, 0, "")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return usagef("pxos-host cache list", "cache needs one of list, prune, clear, verify")
 	}
 
 	list := a.command("list [--json]", "List what is cached, last used first", "", "  pxos-host cache list")
-	list.Args = cobra.NoArgs
+	list.Args = takes(0, 0, "")
 	asJSON := list.Flags().Bool("json", false, "one JSON object a line")
 	list.RunE = func(*cobra.Command, []string) error { return a.cacheList(*asJSON, false) }
 
 	verify := a.command("verify [--json]", "Read and check everything that is cached", "", "  pxos-host cache verify")
-	verify.Args = cobra.NoArgs
+	verify.Args = takes(0, 0, "")
 	verifyJSON := verify.Flags().Bool("json", false, "one JSON object a line")
 	verify.RunE = func(*cobra.Command, []string) error { return a.cacheList(*verifyJSON, true) }
 
 	prune := a.command("prune [--size SIZE]", "Remove what was not used for longest", "", "  pxos-host cache prune --size 500MiB")
-	prune.Args = cobra.NoArgs
+	prune.Args = takes(0, 0, "")
 	size := prune.Flags().String("size", "", "keep at most this `SIZE` (default: the bound in pxos.toml)")
 	prune.RunE = func(*cobra.Command, []string) error {
 		limit := int64(engine.DefaultCacheBytes)
@@ -55,7 +55,7 @@ is checked before each use, and what is removed is compiled again when needed.`,
 	}
 
 	clear := a.command("clear", "Remove everything", "", "  pxos-host cache clear")
-	clear.Args = cobra.NoArgs
+	clear.Args = takes(0, 0, "")
 	clear.RunE = func(*cobra.Command, []string) error { return a.cachePrune(0) }
 	cmd.AddCommand(list, prune, clear, verify)
 	return cmd
@@ -96,7 +96,9 @@ func (a *app) cacheList(asJSON, verify bool) error {
 		if err := t.flush(); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.out, "%d modules, %s\n", len(entries), abi.FormatBytes(total))
+		if _, err := fmt.Fprintf(a.out, "%d modules, %s\n", len(entries), abi.FormatBytes(total)); err != nil {
+			return err
+		}
 	}
 	if verify && faults > 0 {
 		return hinted(fmt.Errorf("%d of %d cached modules are damaged", faults, len(entries)), "they are never used; pxos-host cache clear removes them")

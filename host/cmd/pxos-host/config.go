@@ -8,6 +8,7 @@ import (
 
 	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/host"
+	"github.com/pxos/pxos/host/engine"
 	"github.com/pxos/pxos/host/policy"
 	"github.com/pxos/pxos/host/term"
 )
@@ -22,22 +23,23 @@ approved it. An approval is for the content that the file has now.`,
 		`  pxos-host config
   pxos-host config allow
   pxos-host config check other/pxos.toml`)
-	cmd.Args = cobra.NoArgs
+	cmd.Args = takes(0, 0, "")
 	asJSON := cmd.Flags().Bool("json", false, "one JSON object")
 	cmd.RunE = func(*cobra.Command, []string) error { return a.showPolicy(*asJSON) }
 
 	allow := a.command("allow [FILE]", "Approve a pxos.toml in full", "", "  pxos-host config allow")
-	allow.Args = cobra.MaximumNArgs(1)
+	allow.Args = takes(0, 1, "one file")
 	allow.RunE = func(_ *cobra.Command, args []string) error { return a.approve(args) }
 	revoke := a.command("revoke [FILE]", "End the approval of a pxos.toml", "", "  pxos-host config revoke")
-	revoke.Args = cobra.MaximumNArgs(1)
+	revoke.Args = takes(0, 1, "one file")
 	revoke.RunE = func(_ *cobra.Command, args []string) error { return a.revoke(args) }
 	check := a.command("check FILE", "Check a pxos.toml for faults", "", "  pxos-host config check pxos.toml")
-	check.Args = cobra.ExactArgs(1)
+	check.Args = takes(1, 1, "a file")
 	check.RunE = func(_ *cobra.Command, args []string) error {
 		p, err := a.places()
 		if err == nil {
 			_, err = policy.Load(policy.Places{Explicit: args[0], Home: p.Home})
+			err = notThere(err, args[0], "name a pxos.toml")
 		}
 		if err == nil {
 			_, err = fmt.Fprintf(a.out, "%s is sound\n", term.Line(args[0]))
@@ -57,7 +59,7 @@ type policyInfo struct {
 	Isolation   string       `json:"isolation"`
 	Interpreter bool         `json:"interpreter"`
 	Durability  string       `json:"durability"`
-	CacheBytes  int64        `json:"cache_bytes"` // 0: the built-in bound
+	CacheBytes  int64        `json:"cache_bytes"` // in force
 	Trusted     []string     `json:"trusted"`
 	Grants      []string     `json:"grants"`
 	Withheld    []string     `json:"withheld"`
@@ -83,6 +85,9 @@ func (a *app) policyInfo(h *host.Host, pol *policy.Loaded) (*policyInfo, error) 
 		Home: home, UserFile: places.User, Files: []policyFile{}, Limits: h.Limits(abi.Limits{}, abi.Limits{}).Format(),
 		Isolation: pol.Isolation, Interpreter: pol.Interpreter, Durability: pol.Durability, CacheBytes: pol.CacheBytes,
 		Trusted: []string{}, Grants: []string{}, Withheld: append([]string{}, pol.Withheld...),
+	}
+	if info.CacheBytes == 0 {
+		info.CacheBytes = engine.DefaultCacheBytes
 	}
 	if info.Isolation == "" {
 		info.Isolation = host.IsolationAuto
@@ -154,7 +159,7 @@ func (a *app) approve(args []string) error {
 		p.Local = args[0]
 	}
 	if _, err := os.Stat(p.Local); err != nil {
-		return hinted(fmt.Errorf("there is no %s to approve: %w", p.Local, err), "")
+		return notThere(err, p.Local, "name the pxos.toml to approve, or work in its directory")
 	}
 	l, err := policy.Load(p)
 	if err != nil {
@@ -172,11 +177,12 @@ func (a *app) approve(args []string) error {
 	if err := answers.Save(p.Answers); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "approved %s; it now gives\n", term.Line(l.Local.Path))
+	out := &watched{w: a.out}
+	fmt.Fprintf(out, "approved %s; it now gives\n", term.Line(l.Local.Path))
 	for _, w := range l.Withheld {
-		fmt.Fprintf(a.out, "  %s\n", term.Line(w))
+		fmt.Fprintf(out, "  %s\n", term.Line(w))
 	}
-	return nil
+	return out.err
 }
 
 func (a *app) revoke(args []string) error {
@@ -192,7 +198,7 @@ func (a *app) revoke(args []string) error {
 		return err
 	}
 	if !answers.Revoke(p.Local) {
-		return hinted(fmt.Errorf("%s was not approved", p.Local), "")
+		return hinted(fmt.Errorf("%s was not approved", p.Local), "pxos-host config shows what counts")
 	}
 	if err := answers.Save(p.Answers); err != nil {
 		return err

@@ -8,9 +8,12 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/host"
 	"github.com/pxos/pxos/host/builder"
+	"github.com/pxos/pxos/host/policy"
 	"github.com/pxos/pxos/host/term"
 )
 
@@ -69,8 +72,71 @@ func (a *app) report(err error) int {
 		fmt.Fprintln(a.err, "pxos-host: interrupted")
 		return exitCancelled
 	}
-	a.fail(err.Error(), hintOf(err))
+	a.fail(message(err), hintOf(err))
 	return code
+}
+
+// message is the text of an error, with the faults of a file on lines of their own.
+func message(err error) string {
+	var (
+		me     *abi.ManifestError
+		pe     *policy.Error
+		whole  string
+		file   string
+		faults []abi.Fault
+	)
+	switch {
+	case errors.As(err, &me):
+		whole, file, faults = me.Error(), abi.ManifestPath, me.Faults
+	case errors.As(err, &pe):
+		whole, file, faults = pe.Error(), pe.File, pe.Faults
+	default:
+		return err.Error()
+	}
+	front, _, ok := strings.Cut(err.Error(), whole)
+	if !ok {
+		return err.Error()
+	}
+	var b strings.Builder
+	noun := "faults"
+	if len(faults) == 1 {
+		noun = "fault"
+	}
+	fmt.Fprintf(&b, "%sinvalid %s: %d %s", front, file, len(faults), noun)
+	for _, f := range faults {
+		fmt.Fprintf(&b, "\n  %s: %s", term.Line(file), term.Line(f.String()))
+	}
+	return b.String()
+}
+
+// notThere says that what the user named does not exist, or returns err as it is.
+func notThere(err error, name, hint string) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	what := name
+	if what == "" || strings.TrimSpace(what) != what {
+		what = fmt.Sprintf("%q", name)
+	}
+	return &host.Error{Type: abi.ErrCartridge, Msg: "there is no " + what, Hint: hint, Err: err}
+}
+
+// hintAny is what may be named where a cartridge is wanted.
+const hintAny = "name a .pxa cartridge, a .wasm module or a cartridge's directory"
+
+// takes is a check of the number of arguments that says in words what is wanted.
+func takes(low, high int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch n := len(args); {
+		case n < low:
+			return fmt.Errorf("%s needs %s", cmd.Name(), what)
+		case high == 0 && n > 0:
+			return fmt.Errorf("%s takes no arguments, and %q is one", cmd.Name(), args[0])
+		case high > 0 && n > high:
+			return fmt.Errorf("%s takes only %s, and %q is another argument", cmd.Name(), what, args[high])
+		}
+		return nil
+	}
 }
 
 // fail prints an error with its hint. Both may quote what a stranger wrote.
@@ -101,7 +167,10 @@ func hintOf(err error) string {
 		return be.Hint
 	}
 	var me *abi.ManifestError
+	var pe *policy.Error
 	switch {
+	case errors.As(err, &pe):
+		return "pxos.toml at the top of the pxos repository explains every key"
 	case errors.As(err, &me):
 		return "mend cartridge.toml; abi/ABI.md describes every key"
 	case errors.Is(err, syscall.ENOSPC):

@@ -260,7 +260,7 @@ func (a *app) ask(ctx context.Context, c *opened, m *abi.Manifest, missing []abi
 	for _, want := range missing {
 		rule := policy.Grant{Subject: policy.Subject{Digest: c.Digest()}, Capability: want, Note: oneLine(m.Name + " " + m.Version)}
 		if want.Kind == abi.CapDir {
-			dir, err := user.question(ctx, fmt.Sprintf("Your directory for %s (empty: none): ", describe(want)))
+			dir, err := user.question(ctx, askDir(want))
 			if err != nil {
 				return nil, err
 			}
@@ -313,6 +313,15 @@ func describe(c abi.Capability) string {
 		return "the environment variable " + term.Line(c.Name)
 	}
 	return term.Line(c.String())
+}
+
+// askDir is the question for a directory.
+func askDir(c abi.Capability) string {
+	may := "read"
+	if c.Mode == abi.ModeWrite {
+		may = "read and write"
+	}
+	return fmt.Sprintf("Which directory of yours may it %s, as %s? (empty: none) ", may, term.Line(c.Path))
 }
 
 func optional(c abi.Capability) string {

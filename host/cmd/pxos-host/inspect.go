@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/abi/pxa"
+	"github.com/pxos/pxos/host"
 	"github.com/pxos/pxos/host/engine/wasmbin"
 	"github.com/pxos/pxos/host/term"
 )
@@ -77,14 +80,17 @@ digest first. Nothing of it runs.`,
 		`  pxos-host inspect hello.pxa
   pxos-host inspect --json hello.pxa | jq .capabilities`)
 	asJSON := cmd.Flags().Bool("json", false, "one JSON object")
-	cmd.Args = cobra.ExactArgs(1)
+	cmd.Args = takes(1, 1, "a cartridge, a .wasm module or a directory")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := a.open(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
 		defer c.close()
-		info := inspect(c, args[0])
+		info, err := inspect(cmd.Context(), c, args[0])
+		if err != nil {
+			return err
+		}
 		if *asJSON {
 			return a.printJSON(info)
 		}
@@ -93,7 +99,7 @@ digest first. Nothing of it runs.`,
 	return cmd
 }
 
-func inspect(c *opened, file string) *inspection {
+func inspect(ctx context.Context, c *opened, file string) (*inspection, error) {
 	info := &inspection{
 		File: file, Digest: c.Digest(), Programs: []abi.Program{}, Capabilities: []abi.Capability{}, Limits: []string{},
 		Entries: []entryInfo{}, Modules: []moduleInfo{}, Problems: []string{},
@@ -113,7 +119,7 @@ func inspect(c *opened, file string) *inspection {
 		} else {
 			info.Problems = append(info.Problems, err.Error())
 		}
-		return info
+		return info, nil
 	}
 	info.Name, info.Version, info.Parent, info.CreatedAt, info.Creator = m.Name, m.Version, m.Parent, m.CreatedAt, m.Creator
 	info.Notes, info.Genesis, info.Licence, info.ABI, info.Default = m.Notes, m.Genesis, m.Licence, m.ABI, m.Default
@@ -123,7 +129,7 @@ func inspect(c *opened, file string) *inspection {
 	if err := abi.CheckVersion(m.ABI); err != nil {
 		info.Problems = append(info.Problems, err.Error())
 	}
-	var seen []string
+	var seen, faulty []string
 	for _, p := range m.Programs {
 		if slices.Contains(seen, p.Module) {
 			continue
@@ -132,10 +138,26 @@ func inspect(c *opened, file string) *inspection {
 		mod := inspectModule(r, p.Module)
 		if mod.Error != "" {
 			info.Problems = append(info.Problems, p.Module+": "+mod.Error)
+			faulty = append(faulty, p.Module)
 		}
 		info.Modules = append(info.Modules, mod)
 	}
-	return info
+	// What can be read may still not run here.
+	faults, err := host.CheckPrograms(ctx, m, func(module string) (io.ReadCloser, int64, error) {
+		e, ok := r.Lookup(module)
+		if !ok {
+			return nil, 0, fs.ErrNotExist
+		}
+		f, err := r.Open(module)
+		return f, e.Size, err
+	})
+	for _, f := range faults {
+		text := f.Module + ": " + f.Err.Error()
+		if !slices.Contains(faulty, f.Module) && !slices.Contains(info.Problems, text) {
+			info.Problems = append(info.Problems, text)
+		}
+	}
+	return info, err
 }
 
 func inspectModule(r *pxa.Reader, path string) moduleInfo {
@@ -181,7 +203,7 @@ func inspectModule(r *pxa.Reader, path string) moduleInfo {
 }
 
 func (a *app) printInspection(info *inspection) error {
-	w := a.out
+	w := &watched{w: a.out}
 	if info.Name != "" {
 		fmt.Fprintf(w, "%s %s\n", term.Line(info.Name), term.Line(info.Version))
 	} else {
@@ -211,7 +233,7 @@ func (a *app) printInspection(info *inspection) error {
 		fmt.Fprintf(w, "\n%s\n", title)
 		t := newTable(w)
 		rows(t)
-		t.flush()
+		_ = t.flush() // w keeps the error
 	}
 	if len(info.Problems) > 0 {
 		section("Problems", func(t *table) {
@@ -269,5 +291,5 @@ func (a *app) printInspection(info *inspection) error {
 			t.row("  exports", strings.Join(names, ", "))
 		})
 	}
-	return nil
+	return w.err
 }

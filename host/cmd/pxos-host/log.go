@@ -98,7 +98,8 @@ own entries are shown instead of runs.`,
 	fl.BoolVar(&f.newest, "newest", false, "newest first")
 	fl.BoolVar(&f.asJSON, "json", false, "one JSON object a line")
 	fl.BoolVar(&f.entries, "entries", false, "entries of all kinds instead of runs")
-	cmd.Args = cobra.NoArgs
+	complete(cmd, "status", "ok", "error", "running", "interrupted", "unknown")
+	cmd.Args = takes(0, 0, "")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		v, err := a.view(cmd.Context())
 		if err != nil || v == nil {
@@ -310,7 +311,7 @@ earlier it also finds out when the log was cut short or written anew since.`,
   pxos-host log verify --head "$(cat head.txt)"`)
 	head := cmd.Flags().String("head", "", "the `HEAD` that log head printed earlier")
 	asJSON := cmd.Flags().Bool("json", false, "one JSON object")
-	cmd.Args = cobra.NoArgs
+	cmd.Args = takes(0, 0, "")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var saved *journal.Head
 		if cmd.Flags().Changed("head") {
@@ -364,7 +365,7 @@ func (a *app) logHeadCmd() *cobra.Command {
 	cmd := a.command("head", "Print the head of the log, to be kept elsewhere",
 		"Prints one line that names the newest entry. Kept out of reach, on paper or on\nanother machine, it is what log verify --head compares the log with.",
 		"  pxos-host log head > head.txt")
-	cmd.Args = cobra.NoArgs
+	cmd.Args = takes(0, 0, "")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		v, err := a.view(cmd.Context())
 		if err != nil {
@@ -385,7 +386,7 @@ func (a *app) logImageCmd() *cobra.Command {
 OUT is - for standard output. An existing PNG is replaced, any other file is not.`,
 		"  pxos-host log image log.png")
 	segment := cmd.Flags().Uint64("segment", 0, "only segment `N` (default: all)")
-	cmd.Args = cobra.ExactArgs(1)
+	cmd.Args = takes(1, 1, "the name of the picture")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		v, err := a.view(cmd.Context())
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,8 +27,18 @@ build needs. NAME is the directory; its last element is the cartridge's name.`,
 	creator := fl.String("creator", "", "who makes it, a `NAME` (default: your user name)")
 	kind := fl.String("creator-kind", abi.CreatorHuman, "what makes it: human, llm or hybrid (`KIND`)")
 	licence := fl.String("licence", "MIT", "its `LICENCE`")
-	cmd.Args = cobra.ExactArgs(1)
+	complete(cmd, "lang", templates.Langs()...)
+	complete(cmd, "creator-kind", abi.CreatorHuman, abi.CreatorLLM, abi.CreatorHybrid)
+	cmd.Args = takes(1, 1, "the name of a directory")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if !slices.Contains(templates.Langs(), *lang) {
+			return usagef("the languages are "+strings.Join(templates.Langs(), " and "), "there is no template for --lang %q", *lang)
+		}
+		switch *kind {
+		case abi.CreatorHuman, abi.CreatorLLM, abi.CreatorHybrid:
+		default:
+			return usagef("the kinds are human, llm and hybrid", "there is no --creator-kind %q", *kind)
+		}
 		dir := filepath.Clean(args[0])
 		abs, err := filepath.Abs(dir)
 		if err != nil {

@@ -33,10 +33,7 @@ func (o *opened) close() {
 func (a *app) open(ctx context.Context, x string) (*opened, error) {
 	info, err := os.Stat(x)
 	if err != nil {
-		if os.IsNotExist(err) {
-			return nil, hinted(fmt.Errorf("there is no %s", x), "name a .pxa cartridge, a .wasm module or a cartridge's directory")
-		}
-		return nil, err
+		return nil, notThere(err, x, hintAny)
 	}
 	o := &opened{cleanup: func() {}}
 	if info.IsDir() {

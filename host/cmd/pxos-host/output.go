@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -64,7 +64,7 @@ func (a *app) printResult(doc json.RawMessage) error {
 // table writes aligned columns; cells must be safe to show.
 type table struct{ w *tabwriter.Writer }
 
-func newTable(f *os.File) *table { return &table{tabwriter.NewWriter(f, 0, 8, 2, ' ', 0)} }
+func newTable(w io.Writer) *table { return &table{tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)} }
 
 func (t *table) row(cells ...string) { fmt.Fprintln(t.w, strings.Join(cells, "\t")) }
 

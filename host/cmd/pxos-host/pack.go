@@ -40,12 +40,16 @@ to the same bytes on every machine.`,
 	fl.StringVar(&meta.Notes, "notes", "", "module: why this version exists, a `TEXT`")
 	fl.StringVar(&meta.Licence, "licence", "", "module: its `LICENCE` (default unknown)")
 	fl.StringVar(&meta.Parent, "parent", "", "module: the `DIGEST` of the version before")
-	cmd.Args = cobra.ExactArgs(1)
+	complete(cmd, "creator-kind", abi.CreatorHuman, abi.CreatorLLM, abi.CreatorHybrid)
+	cmd.Args = takes(1, 1, "a .wasm module or a directory")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, in := cmd.Context(), args[0]
 		info, err := os.Stat(in)
 		if err != nil {
-			return err
+			return notThere(err, in, "name a .wasm module or a cartridge's directory")
+		}
+		if !info.IsDir() && !info.Mode().IsRegular() {
+			return &builder.Error{Msg: in + " is not a plain file", Hint: "pack takes a .wasm file or a directory"}
 		}
 		out, err := f.file(in)
 		if err != nil {
@@ -70,8 +74,8 @@ to the same bytes on every machine.`,
 				return usagef("write --created-at 2026-01-31T12:00:00Z", "--created-at %q is no RFC 3339 time", created)
 			}
 		}
-		if info.Size() > maxModule || !info.Mode().IsRegular() {
-			return &builder.Error{Msg: in + " is not a file of at most " + abi.FormatBytes(maxModule), Hint: "pack takes a .wasm file or a directory"}
+		if info.Size() > maxModule {
+			return &builder.Error{Msg: in + " has more than " + abi.FormatBytes(maxModule), Hint: "a module of this size is no program"}
 		}
 		wasm, err := readModule(in)
 		if err != nil {

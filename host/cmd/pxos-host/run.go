@@ -70,6 +70,7 @@ failed without one (an error it reported, a trap, a limit, the deadline) is 1.
 	fl.BoolVar(&f.interpreter, "interpreter", false, "interpret instead of compiling")
 	fl.StringVar(&f.seed, "seed", "", "make random bytes and clocks reproducible from this `TEXT`")
 	fl.BoolVarP(&f.yes, "yes", "y", false, "grant for this run what needs no choice of a directory")
+	complete(cmd, "isolation", policy.IsolationAuto, policy.IsolationProcess, policy.IsolationInline)
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		n := cmd.ArgsLenAtDash()
 		if n < 0 {
@@ -179,14 +180,14 @@ func (f *runFlags) readArgs(stdin io.Reader) ([]byte, error) {
 
 // run runs and reports.
 func (a *app) run(ctx context.Context, x string, f *runFlags, req *host.RunRequest) error {
-	res, err := a.perform(ctx, x, f, req)
+	res, digest, err := a.perform(ctx, x, f, req)
 	var exit *exitError
 	switch {
 	case res != nil:
 	case err == nil, !f.asJSON, errors.As(err, &exit) && exit.code == exitUsage:
 		return err
 	default:
-		res = refused(req, err)
+		res = refused(req, digest, err)
 	}
 	if perr := a.printRun(res, f.asJSON); err == nil {
 		err = perr
@@ -201,12 +202,12 @@ func (a *app) run(ctx context.Context, x string, f *runFlags, req *host.RunReque
 }
 
 // perform opens the cartridge, asks for what it wants, and runs it. Without a result
-// the host could not run it.
-func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunRequest) (*abi.RunResult, error) {
+// the host could not run it; digest is the cartridge's as soon as it was opened.
+func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunRequest) (res *abi.RunResult, digest string, err error) {
 	a.oneRun = true
 	h, pol, err := a.host(f.interpreter)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer h.Close()
 	req.Stdin, req.Stdout, req.Stderr = a.in, a.out, a.err
@@ -229,12 +230,12 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 	a.opener = func(ctx context.Context, path string) (*host.Cartridge, error) { return h.Open(ctx, path, *req) }
 	c, err := a.open(ctx, x)
 	if err != nil {
-		return nil, notOpened(err)
+		return nil, "", notOpened(err)
 	}
 	defer c.close()
 	m, err := c.Manifest()
 	if err != nil {
-		return nil, err
+		return nil, c.Digest(), err
 	}
 	for _, w := range pol.Withheld {
 		a.note("./%s is not approved, so it does not give: %s", policy.FileName, w)
@@ -243,7 +244,7 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 		fmt.Fprintln(a.err, "hint: read the file; if it is yours, pxos-host config allow")
 	}
 	if req.Grants, err = a.grants(ctx, c, m, f, pol); err != nil {
-		return nil, err
+		return nil, c.Digest(), err
 	}
 	// A variable that was granted is set once.
 	req.Env = slices.DeleteFunc(req.Env, func(e string) bool {
@@ -256,7 +257,8 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 	// A reader of our output that goes away is the guest's to notice: it gets an
 	// error from its write, and the end of the run still reaches the journal.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	return h.Run(ctx, c.Cartridge, *req)
+	res, err = h.Run(ctx, c.Cartridge, *req)
+	return res, c.Digest(), err
 }
 
 // notOpened gives an error of opening its type.
@@ -269,10 +271,10 @@ func notOpened(err error) error {
 }
 
 // refused gives --json its object for a run that the host could not make.
-func refused(req *host.RunRequest, err error) *abi.RunResult {
+func refused(req *host.RunRequest, digest string, err error) *abi.RunResult {
 	res := &abi.RunResult{
 		Result: json.RawMessage("null"), Error: err.Error(), ErrorType: abi.ErrInternal, Hint: hintOf(err),
-		Logs: []abi.LogLine{}, Granted: []abi.Capability{}, Program: abi.FullName(req.Program),
+		Logs: []abi.LogLine{}, Granted: []abi.Capability{}, Program: abi.FullName(req.Program), Cartridge: digest,
 	}
 	var he *host.Error
 	if errors.As(err, &he) {

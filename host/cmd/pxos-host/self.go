@@ -21,7 +21,7 @@ With X, a cartridge, that one is current.`,
 		`  pxos-host inspect-self
   pxos-host inspect-self --json | jq .limits`)
 	asJSON := cmd.Flags().Bool("json", false, "one JSON object")
-	cmd.Args = cobra.MaximumNArgs(1)
+	cmd.Args = takes(0, 1, "one cartridge")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.withHost(cmd.Context(), args, func(h *host.Host, pol *policy.Loaded) error {
 			info, err := h.InspectSelf(cmd.Context())
@@ -66,7 +66,7 @@ with X, on a cartridge. It fails when one of them fails.`,
 		`  pxos-host validate-genesis
   pxos-host validate-genesis hello.pxa --json`)
 	asJSON := cmd.Flags().Bool("json", false, "one JSON object")
-	cmd.Args = cobra.MaximumNArgs(1)
+	cmd.Args = takes(0, 1, "one cartridge")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.withHost(cmd.Context(), args, func(h *host.Host, _ *policy.Loaded) error {
 			rep, err := h.ValidateGenesis(cmd.Context())

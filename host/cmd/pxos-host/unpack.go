@@ -24,7 +24,7 @@ others, one after the other, and replace those of the same name.`,
   pxos-host unpack hello.pxa -o . --force`)
 	out := cmd.Flags().StringP("output", "o", "", "the `DIRECTORY` to write (default: the cartridge's name)")
 	force := cmd.Flags().Bool("force", false, "write into a directory that has other files, and replace files")
-	cmd.Args = cobra.ExactArgs(1)
+	cmd.Args = takes(1, 1, "a cartridge")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := a.open(cmd.Context(), args[0])
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/abi/pxa"
+	"github.com/pxos/pxos/host"
 	"github.com/pxos/pxos/host/term"
 )
 
@@ -42,7 +43,7 @@ every entry against its own digest, and the manifest. It fails when one is fault
 	asJSON := fl.Bool("json", false, "one JSON object a line")
 	want := fl.String("digest", "", "the `DIGEST` that the cartridge must have")
 	precompile := fl.Bool("precompile", false, "also compile for this machine, so that the first run is fast")
-	cmd.Args = cobra.MinimumNArgs(1)
+	cmd.Args = takes(1, -1, "a cartridge")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *want != "" && (len(args) != 1 || !abi.ValidDigest(*want)) {
 			return usagef("pxos-host inspect shows digests", "--digest takes the 64 hex digits of one cartridge")
@@ -67,12 +68,15 @@ every entry against its own digest, and the manifest. It fails when one is fault
 					return err
 				}
 			case v.OK:
-				fmt.Fprintf(a.out, "%s: ok, %s %s, %d entries, %s, digest %s\n", term.Line(file), v.Name, v.Version, v.Entries, abi.FormatBytes(v.Content), v.Digest)
+				_, err := fmt.Fprintf(a.out, "%s: ok, %s %s, %d entries, %s, digest %s\n", term.Line(file), v.Name, v.Version, v.Entries, abi.FormatBytes(v.Content), v.Digest)
+				if err != nil {
+					return err
+				}
 				for _, p := range v.Unsupported {
 					a.note("%s: entry %s has a codec that this version cannot read; it was not checked", file, p)
 				}
 			default:
-				a.fail(file+": "+v.Error, hintOf(v.err))
+				a.failVerify(file, v.err)
 			}
 		}
 		if failed > 0 {
@@ -81,6 +85,15 @@ every entry against its own digest, and the manifest. It fails when one is fault
 		return nil
 	}
 	return cmd
+}
+
+// failVerify says what is wrong with a file, naming it once.
+func (a *app) failVerify(file string, err error) {
+	msg := message(err)
+	if !errors.Is(err, fs.ErrNotExist) {
+		msg = file + ": " + msg
+	}
+	a.fail(msg, hintOf(err))
 }
 
 func (a *app) verifyFile(ctx context.Context, file, want string) *verified {
@@ -94,10 +107,10 @@ func (a *app) verifyInto(ctx context.Context, v *verified, want string) error {
 	// Looked at before it is opened, because opening a pipe waits for its writer.
 	info, err := os.Stat(v.File)
 	if err != nil {
-		return err
+		return notThere(err, v.File, "name a .pxa cartridge")
 	}
 	if !info.Mode().IsRegular() {
-		return errors.New("not a regular file")
+		return hinted(errors.New("not a regular file"), "give a .pxa cartridge; a directory is checked when it is built")
 	}
 	f, err := os.Open(v.File)
 	if err != nil {
@@ -109,29 +122,30 @@ func (a *app) verifyInto(ctx context.Context, v *verified, want string) error {
 	}
 	r, err := pxa.Open(f, info.Size(), nil)
 	if err != nil {
-		return err
+		return host.CartridgeError(err)
 	}
 	step, clear := a.progress("verifying")
 	rep, err := r.Verify(ctx, step)
 	clear()
 	if err != nil {
-		return err
+		return host.CartridgeError(err)
 	}
 	v.Digest, v.Entries, v.Content, v.Archive = rep.Digest.String(), rep.Entries, rep.Content, rep.ArchiveBytes
 	v.Unsupported = append(v.Unsupported, rep.Unsupported...)
 	if want != "" && v.Digest != want {
-		return fmt.Errorf("the digest is %s: this is another cartridge", v.Digest)
+		return hinted(fmt.Errorf("the digest is %s: this is another cartridge", v.Digest), "get the one that you want from its author, or check the digest that you expect")
 	}
+	const mend = "its author must mend the manifest and pack it again"
 	src, err := r.Manifest()
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the archive is sound but has no %s: it can be listed and unpacked, not run", abi.ManifestPath)
+		return hinted(fmt.Errorf("the archive is sound but has no %s", abi.ManifestPath), "it can be listed and unpacked, not run")
 	}
 	if err != nil {
 		return err
 	}
 	m, err := abi.ParseManifest(src)
 	if err != nil {
-		return err
+		return hinted(err, mend)
 	}
 	v.Name, v.Version = m.Name, m.Version
 	var missing []string
@@ -141,7 +155,7 @@ func (a *app) verifyInto(ctx context.Context, v *verified, want string) error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("the manifest names modules that are not in the archive: %s", strings.Join(missing, ", "))
+		return hinted(fmt.Errorf("the manifest names modules that are not in the archive: %s", strings.Join(missing, ", ")), mend)
 	}
 	return nil
 }
