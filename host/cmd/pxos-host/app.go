@@ -137,8 +137,8 @@ func (a *app) loadPolicy() (*policy.Loaded, error) {
 	}
 	a.policy, err = policy.Load(p)
 	if err != nil {
-		hint := "pxos.toml at the top of the pxos repository explains every key"
-		if errors.Is(err, os.ErrNotExist) {
+		hint := hintOf(err)
+		if hint == "" {
 			hint = "check --config and PXOS_CONFIG"
 		}
 		return nil, hinted(err, hint)

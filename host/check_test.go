@@ -1,0 +1,71 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/pxos/pxos/abi"
+)
+
+func TestHostileHint(t *testing.T) {
+	for file, want := range map[string]string{
+		"name-parent.pxa":        "hostile",
+		"name-parent-inside.pxa": "hostile",
+	} {
+		_, err := OpenCartridge(context.Background(), "../abi/pxa/testdata/vectors/"+file)
+		var e *Error
+		if !errors.As(err, &e) || e.Type != abi.ErrCartridge || !strings.Contains(e.Hint, want) || strings.Contains(e.Hint, "damaged") {
+			t.Errorf("%s: got %v, want the hint to say %q", file, err, want)
+		}
+	}
+	if _, err := OpenCartridge(context.Background(), "../abi/pxa/testdata/vectors/none.pxa"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCheckPrograms(t *testing.T) {
+	sound := probeResult()
+	m := &abi.Manifest{Programs: []abi.Program{
+		{Name: "a:main", Module: "sound.wasm", Export: "_start"},
+		{Name: "a:other", Module: "sound.wasm", Export: "other"},
+		{Name: "cut:main", Module: "cut.wasm", Export: "_start"},
+		{Name: "gone:main", Module: "gone.wasm", Export: "_start"},
+		{Name: "large:main", Module: "large.wasm", Export: "_start"},
+	}}
+	if probe, err := probeCartridge(context.Background(), "p", sound); err != nil {
+		t.Fatal(err)
+	} else if c, err := OpenCartridgeBytes(context.Background(), probe); err != nil {
+		t.Fatal(err)
+	} else if man, err := c.Manifest(); err != nil {
+		t.Fatal(err)
+	} else {
+		m.Programs[0].Export = man.Programs[0].Export
+	}
+	files := map[string][]byte{"sound.wasm": sound, "cut.wasm": sound[:len(sound)-3], "large.wasm": nil}
+	faults, err := CheckPrograms(context.Background(), m, func(module string) (io.ReadCloser, int64, error) {
+		b, ok := files[module]
+		switch {
+		case !ok:
+			return nil, 0, fs.ErrNotExist
+		case b == nil:
+			return io.NopCloser(bytes.NewReader(nil)), maxChecked + 1, nil
+		}
+		return io.NopCloser(bytes.NewReader(b)), int64(len(b)), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range faults {
+		got = append(got, f.Program)
+	}
+	if s := strings.Join(got, " "); s != "a:other cut:main gone:main" {
+		t.Errorf("faults in %s: %v", s, faults)
+	}
+}
