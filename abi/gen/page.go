@@ -95,7 +95,7 @@ var plainDocs = map[string]string{
 	"LogLine.message":             "the line, control characters escaped",
 	"SelfInfo.modules_loaded":     "compiled modules in memory",
 	"SelfInfo.sandbox_active":     "whether runs are confined now",
-	"SelfInfo.isolation":          `"process" or "inline"`,
+	"SelfInfo.isolation":          `"auto", "process" or "inline"`,
 	"SelfInfo.gpu_available":      "whether tensors can compute on a GPU",
 	"SelfInfo.genesis_version":    "of the principles this host checks",
 	"SelfInfo.policy":             "the policy in force",

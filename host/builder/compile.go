@@ -109,7 +109,7 @@ func (t *Tree) compile(ctx context.Context, tc Toolchain, module, out string) er
 	)
 	switch {
 	case goFiles:
-		name, hint = tc.Go, "install Go from https://go.dev/dl/ (version 1.24 or newer), or put a compiled "+module+" into the directory"
+		name, hint = tc.Go, "install Go from https://go.dev/dl/ (version 1.26 or newer), or put a compiled "+module+" into the directory"
 		if name == "" {
 			name = "go"
 		}

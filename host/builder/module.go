@@ -5,12 +5,12 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/abi/pxa"
+	"github.com/pxos/pxos/abi/strict"
 	"github.com/pxos/pxos/host/engine/wasmbin"
 )
 
@@ -74,7 +74,7 @@ func (m Meta) manifest(program, kind string) ([]byte, error) {
 		m.CreatedAt = epoch
 	}
 	var b strings.Builder
-	key := func(k, v string) { fmt.Fprintf(&b, "%s = %s\n", k, quote(v)) }
+	key := func(k, v string) { fmt.Fprintf(&b, "%s = %s\n", k, strict.Quote(v)) }
 	key("name", m.Name)
 	key("version", m.Version)
 	if m.Parent != "" {
@@ -84,8 +84,8 @@ func (m Meta) manifest(program, kind string) ([]byte, error) {
 	key("notes", m.Notes)
 	key("genesis", abi.GenesisVersion)
 	key("licence", m.Licence)
-	fmt.Fprintf(&b, "\n[creator]\nkind = %s\nname = %s\n", quote(m.CreatorKind), quote(m.Creator))
-	fmt.Fprintf(&b, "\n[programs.%s]\nmodule = %s\nkind = %s\n", quote(program), quote(program+".wasm"), quote(kind))
+	fmt.Fprintf(&b, "\n[creator]\nkind = %s\nname = %s\n", strict.Quote(m.CreatorKind), strict.Quote(m.Creator))
+	fmt.Fprintf(&b, "\n[programs.%s]\nmodule = %s\nkind = %s\n", strict.Quote(program), strict.Quote(program+".wasm"), strict.Quote(kind))
 	src := []byte(b.String())
 	if _, err := abi.ParseManifest(src); err != nil {
 		return nil, fmt.Errorf("manifest for %s: %w", program, err)
@@ -114,25 +114,6 @@ func Name(fileName string) string {
 		return "program"
 	}
 	return name
-}
-
-// quote writes a TOML basic string. What TOML cannot hold, such as bytes that are
-// not UTF-8, becomes U+FFFD.
-func quote(s string) string {
-	out := []byte{'"'}
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			out = append(out, '\\', byte(r))
-		case strconv.IsPrint(r):
-			out = append(out, string(r)...)
-		case r > 0xffff:
-			out = fmt.Appendf(out, `\U%08X`, r)
-		default:
-			out = fmt.Appendf(out, `\u%04X`, r)
-		}
-	}
-	return string(append(out, '"'))
 }
 
 // WrapWasm returns the cartridge that packing a single module with default metadata

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 
 	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/abi/strict"
@@ -103,7 +102,7 @@ func (a *Answers) Save(path string) error {
 	b.WriteString("# Answers given at prompts of pxos-host. Delete an entry to be asked again.\n")
 	line := func(key, val string) {
 		if val != "" {
-			fmt.Fprintf(&b, "%s = %s\n", key, quote(val))
+			fmt.Fprintf(&b, "%s = %s\n", key, strict.Quote(val))
 		}
 	}
 	for _, g := range a.Grants {
@@ -116,7 +115,7 @@ func (a *Answers) Save(path string) error {
 		line("mode", g.Mode)
 		line("name", g.Name)
 		if g.Fixed {
-			fmt.Fprintf(&b, "value = %s\n", quote(g.Value))
+			fmt.Fprintf(&b, "value = %s\n", strict.Quote(g.Value))
 		}
 	}
 	for _, x := range a.Approved {
@@ -146,24 +145,6 @@ func (a *Answers) plain() []Grant {
 		out[i].Reason = ""
 	}
 	return out
-}
-
-// quote writes a TOML basic string.
-func quote(s string) string {
-	out := []byte{'"'}
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			out = append(out, '\\', byte(r))
-		case strconv.IsPrint(r):
-			out = append(out, string(r)...)
-		case r > 0xffff:
-			out = fmt.Appendf(out, `\U%08X`, r)
-		default:
-			out = fmt.Appendf(out, `\u%04X`, r)
-		}
-	}
-	return string(append(out, '"'))
 }
 
 func writeFile(path string, data []byte) (err error) {

@@ -21,6 +21,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/pxos/pxos/abi"
+	"github.com/pxos/pxos/abi/strict"
 	pxos "github.com/pxos/pxos/sdk"
 	"github.com/pxos/pxos/sdk/c"
 )
@@ -190,7 +191,7 @@ func execute(name string, data any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := template.New(name).Delims("«", "»").Funcs(template.FuncMap{"quote": quote}).Parse(string(text))
+	t, err := template.New(name).Delims("«", "»").Funcs(template.FuncMap{"quote": strict.Quote}).Parse(string(text))
 	if err != nil {
 		return nil, err
 	}
@@ -225,21 +226,3 @@ func addSDK(out map[string][]byte) error {
 	})
 }
 
-// quote writes a TOML basic string.
-func quote(s string) string {
-	var sb strings.Builder
-	sb.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			sb.WriteByte('\\')
-			sb.WriteRune(r)
-		case r < ' ' || r >= 0x7f && r < 0xa0:
-			fmt.Fprintf(&sb, `\u%04x`, r)
-		default:
-			sb.WriteRune(r)
-		}
-	}
-	sb.WriteByte('"')
-	return sb.String()
-}
