@@ -225,4 +225,3 @@ func addSDK(out map[string][]byte) error {
 		return err
 	})
 }
-
