@@ -14,7 +14,7 @@ type Info struct {
 	Encoding     string   // "native" for the writer's own layout, otherwise what differs: "re-encoded", with "interlaced" or "rgba"
 	ExtraChunks  []string // types of PNG chunks that carry nothing of the cartridge, such as tEXt
 	Manifest     bool     // whether there is one; a cartridge without cannot run
-	Newer        bool     // the format has a newer minor version: there may be more than this package sees
+	Newer        bool     // Format has a newer minor version than this package: there may be more than it sees, which should be said (PXA.md, section 10)
 	Entries      []Entry
 }
 

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -121,6 +122,31 @@ func decodeHeader(b []byte) (header, error) {
 		return h, errors.New("reserved bytes of the segment header are not zero")
 	}
 	return h, nil
+}
+
+// beginsHeader checks that b, shorter than a header, is how a header of segment
+// n begins: what is left when writing one was cut off. No bytes at all are.
+func beginsHeader(b []byte, n uint64) error {
+	// The fields that b does not reach are filled in with some that are valid,
+	// and the whole is judged like any header.
+	rest := header{width: DefaultWidth, segment: n, firstSeq: 1}
+	if n > 1 {
+		rest.firstSeq = 2
+	}
+	whole := rest.encode()
+	copy(whole, b)
+	sum := sha256.Sum256(whole[:160])
+	copy(whole[160:], sum[:])
+	h, err := decodeHeader(whole)
+	switch {
+	case err != nil:
+		return err
+	case len(b) > 160 && !bytes.HasPrefix(sum[:], b[160:]):
+		return errors.New("segment header does not match its hash")
+	case h.segment != n:
+		return fmt.Errorf("the header says segment %d", h.segment)
+	}
+	return nil
 }
 
 // record is one record with its parts still in the buffer it was read from.

@@ -295,15 +295,26 @@ func readHeader(f file, n uint64) (header, error) {
 		return header{}, err
 	}
 	h, err := decodeHeader(b)
-	switch {
-	case errors.Is(err, ErrUnsupported):
-		return h, &Fault{Segment: n, Kind: ErrUnsupported, Detail: err.Error()}
-	case err != nil:
-		return h, &Fault{Segment: n, Kind: ErrCorrupt, Detail: err.Error()}
-	case h.segment != n:
-		return h, &Fault{Segment: n, Kind: ErrCorrupt, Detail: fmt.Sprintf("the header says segment %d", h.segment)}
+	if err == nil && h.segment != n {
+		err = fmt.Errorf("the header says segment %d", h.segment)
+	}
+	if err != nil {
+		return h, locate(err, n, 0, 0)
 	}
 	return h, nil
+}
+
+// readStub checks segment n, whose file of size bytes is shorter than a header:
+// it is torn when it is how a header begins, and damaged otherwise.
+func readStub(f file, n uint64, size int64) error {
+	b := make([]byte, size)
+	if got, err := f.ReadAt(b, 0); got < len(b) {
+		return fmt.Errorf("the segment ended early: %w", err)
+	}
+	if err := beginsHeader(b, n); err != nil {
+		return locate(fmt.Errorf("the segment is %d bytes long, and they do not begin a header: %w", size, err), n, 0, 0)
+	}
+	return nil
 }
 
 // create makes segment h.segment, whose file appears under its name whole and

@@ -74,13 +74,19 @@ func (j *Journal) recover(size int64) error {
 
 // recreate replaces segment n, whose file f of size bytes is shorter than a
 // header. Segments get their name when their header is on the disk, so this is
-// a file that something else cut short.
+// a file that something else cut short. What no header begins with is refused
+// as damage and left as it is.
 func (j *Journal) recreate(f file, n uint64, size int64) error {
 	info := Recovered{Segment: n, Bytes: size, Cause: "torn"}
-	err := j.setAside(f, &info)
+	err := readStub(f, n, size)
+	if err == nil {
+		if err = j.setAside(f, &info); err != nil {
+			err = fmt.Errorf("set torn bytes aside: %w", err)
+		}
+	}
 	f.Close()
 	if err != nil {
-		return fmt.Errorf("set torn bytes aside: %w", err)
+		return err
 	}
 	h := header{segment: 1, firstSeq: 1}
 	if n > 1 {

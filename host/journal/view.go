@@ -27,7 +27,9 @@ type View struct {
 // changed or recovered. It holds a shared lock while it finds the end of the
 // log, a matter of microseconds, so that an append which is under way is not
 // taken for a torn one; where the directory allows no lock file to be opened
-// it does without. The error matches fs.ErrNotExist when there is no journal.
+// it does without. The error matches fs.ErrNotExist when there is no journal,
+// and is a [*Fault] when the newest segment is none that can be read: one that
+// matches [ErrTorn] when the log ends before its first header does.
 func OpenView(ctx context.Context, dir string) (*View, error) {
 	v, err := openView(ctx, dir, disk{})
 	if err != nil {
@@ -63,6 +65,10 @@ func openView(ctx context.Context, dir string, d fileSystem) (*View, error) {
 		}
 		v.stub = v.last
 	}
+	if v.stub > 0 {
+		return nil, &Fault{Segment: v.stub, Kind: ErrTorn,
+			Detail: fmt.Sprintf("the segment is %d bytes long, its header alone takes %d, and none is before it; the next append sets it aside and begins a new log", v.torn, HeaderSize)}
+	}
 	return nil, fmt.Errorf("no journal: %w", fs.ErrNotExist)
 }
 
@@ -76,7 +82,7 @@ func (v *View) findTail() (torn int64, err error) {
 	}
 	defer f.Close()
 	if size < HeaderSize {
-		return size, nil
+		return size, readStub(f, v.last, size)
 	}
 	h, err := readHeader(f, v.last)
 	if err != nil {
