@@ -99,12 +99,20 @@ digest first. Nothing of it runs.`,
 	return cmd
 }
 
+// newerFormat says that an archive may hold more than this version can see.
+func newerFormat(format string) string {
+	return fmt.Sprintf("the archive has format %s, this version knows %d.%d: there may be more in it than is shown", format, pxa.VersionMajor, pxa.VersionMinor)
+}
+
 func inspect(ctx context.Context, c *opened, file string) (*inspection, error) {
 	info := &inspection{
 		File: file, Digest: c.Digest(), Programs: []abi.Program{}, Capabilities: []abi.Capability{}, Limits: []string{},
 		Entries: []entryInfo{}, Modules: []moduleInfo{}, Problems: []string{},
 	}
 	r := c.Archive()
+	if how, err := r.Inspect(); err == nil && how.Newer {
+		info.Problems = append(info.Problems, newerFormat(how.Format))
+	}
 	for _, e := range r.Entries() {
 		info.Entries = append(info.Entries, entryInfo{e.Path, e.Size, e.StoredSize, e.Codec.String(), e.Executable, e.Sum.String()})
 		info.Compliance = info.Compliance || e.Path == "GENESIS_COMPLIANCE.md"

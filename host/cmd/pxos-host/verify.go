@@ -124,6 +124,9 @@ func (a *app) verifyInto(ctx context.Context, v *verified, want string) error {
 	if err != nil {
 		return host.CartridgeError(err)
 	}
+	if how, err := r.Inspect(); err == nil && how.Newer {
+		a.note("%s: %s", v.File, newerFormat(how.Format))
+	}
 	step, clear := a.progress("verifying")
 	rep, err := r.Verify(ctx, step)
 	clear()
