@@ -355,6 +355,9 @@ earlier it also finds out when the log was cut short or written anew since.`,
 		}
 		if !*asJSON {
 			_, err = fmt.Fprintf(a.out, "ok, %d entries in %d segments, head %s\n", rep.Entries, rep.Segments, rep.Head)
+			for _, r := range rep.Recovered {
+				a.note("the log recovered from a crash: %d %s bytes of segment %d were set aside in %s", r.Bytes, r.Cause, r.Segment, strings.Join(r.Files, ", "))
+			}
 		}
 		return err
 	}
