@@ -80,8 +80,8 @@ var table = [...]def{
 	{"sock_shutdown", "ii", noSocketsKind},
 }
 
-// Names returns the names of all functions, sorted. The number that [Hooks]
-// get for a function is its index here, for both modules.
+// Names returns the names of all functions, sorted. The number that
+// [Run.Enter] gets for a function is its index here, for both modules.
 func Names() []string {
 	names := make([]string, len(table))
 	for i := range table {
