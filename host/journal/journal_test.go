@@ -378,27 +378,3 @@ func TestHeadText(t *testing.T) {
 		}
 	}
 }
-
-func TestPrintable(t *testing.T) {
-	for _, c := range []struct{ in, want string }{
-		{"plain", "plain"},
-		{"ünïcode 漢字 🙂", "ünïcode 漢字 🙂"},
-		{"a\x1b[31mred\x07\r\n\t", `a\x1b[31mred\x07\x0d\x0a\x09`},
-		{"\x7f\u0085\u009b", `\x7f\x85\x9b`},
-		{"\u202egnp.exe\u2066\u200b\ufeff\u2028", `\u202egnp.exe\u2066\u200b\ufeff\u2028`},
-		{"\xff\xfe ok \ufffd", `\xff\xfe ok ` + "\ufffd"},
-	} {
-		if got := Printable(c.in); got != c.want {
-			t.Errorf("Printable(%q) = %q, want %q", c.in, got, c.want)
-		}
-		doc, _ := json.Marshal(c.in)
-		safe := PrintableJSON(doc)
-		var a, b string
-		if json.Unmarshal(doc, &a) != nil || json.Unmarshal(safe, &b) != nil || a != b {
-			t.Errorf("PrintableJSON(%s) = %s is another document", doc, safe)
-		}
-		if Printable(string(safe)) != string(safe) {
-			t.Errorf("PrintableJSON(%s) = %s is not printable", doc, safe)
-		}
-	}
-}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
-	"strings"
 	"time"
 )
 
@@ -135,65 +134,4 @@ func (e Entry) Decode(v any) error {
 		return fmt.Errorf("entry %d of type %q: %w", e.Seq, e.Type, err)
 	}
 	return nil
-}
-
-// Printable returns s fit for a terminal or a single log line: control
-// characters, line separators and the marks that reverse or hide text are
-// written as escapes such as \x1b and \u202e, and invalid UTF-8 as \xff.
-func Printable(s string) string {
-	clean := true
-	for i := 0; i < len(s) && clean; i++ {
-		clean = s[i] >= 0x20 && s[i] < 0x7f
-	}
-	if clean {
-		return s
-	}
-	var b strings.Builder
-	for i, r := range s {
-		switch {
-		case r == 0xFFFD && !strings.HasPrefix(s[i:], "\uFFFD"):
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case !unsafeRune(r):
-			b.WriteRune(r)
-		case r < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String()
-}
-
-// PrintableJSON returns doc, a JSON document, with every character that
-// [Printable] would escape written as a JSON escape: the same document, safe
-// to print. doc must be valid JSON without whitespace between its tokens, as
-// bodies are.
-func PrintableJSON(doc []byte) []byte {
-	out := make([]byte, 0, len(doc))
-	for _, r := range string(doc) {
-		switch {
-		case !unsafeRune(r):
-			out = append(out, string(r)...)
-		case r > 0xFFFF: // a surrogate pair
-			r -= 0x10000
-			out = fmt.Appendf(out, `\u%04x\u%04x`, 0xD800+r>>10, 0xDC00+r&0x3FF)
-		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-	}
-	return out
-}
-
-// unsafeRune reports C0, DEL and C1 controls, line and paragraph separators,
-// bidirectional controls, zero-width marks and the byte order mark.
-func unsafeRune(r rune) bool {
-	switch {
-	case r < 0x20, r >= 0x7f && r < 0xa0:
-	case r == 0x061C, r == 0xFEFF, r == 0x180E:
-	case r >= 0x200B && r <= 0x200F, r >= 0x2028 && r <= 0x202E, r >= 0x2060 && r <= 0x206F:
-	case r >= 0xE0000 && r <= 0xE007F: // invisible tag characters
-	default:
-		return false
-	}
-	return true
 }

@@ -1,18 +1,25 @@
-// Package term makes text from a guest safe to show: what a guest writes can look
-// like text, but cannot move the cursor, recolour the screen, set the title or
-// answer for the user.
+// Package term makes text from a stranger safe to show: it can look like text, but
+// cannot move the cursor, recolour the screen, set the title or answer for the user.
+//
+// A stream that a guest writes goes through a [Filter]; a name or a message inside
+// other text through [Line] or [Text]; a JSON document through [JSON]. All three
+// agree on what is unsafe; the last three also show characters that nobody can see,
+// which a stream keeps, because writing systems and emoji are joined with them.
 package term
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // Filter neutralises a stream of bytes on its way to a terminal. Line feeds, tabs
 // and carriage returns pass, and so does UTF-8 text; every other control character,
-// C0 and C1, and DEL becomes its visible picture (␛ for escape), bidirectional
-// overrides are shown as their code, and bytes that are not UTF-8 become �. A
+// C0, and DEL becomes its visible picture (␛ for escape), C1 controls, line separators
+// and the marks that reorder text are shown as their code, and bytes that are not UTF-8
+// become �. A
 // character that is split between two writes is put together again.
 type Filter struct {
 	tail []byte // an unfinished character, at most 3 bytes
@@ -44,7 +51,7 @@ func (f *Filter) Clean(p []byte) []byte {
 }
 
 // Line returns s as one safe line: like Filter, and line feeds and carriage returns
-// are made visible too. It is for names, messages and notes inside other text.
+// are made visible too, and so are characters that have no glyph. It is for names, messages and notes inside other text.
 func Line(s string) string {
 	clean := true
 	for i := 0; i < len(s); i++ {
@@ -72,6 +79,25 @@ func Text(s string) string {
 	return strings.Join(lines, "\n")
 }
 
+// JSON returns doc, a JSON document, with every character that [Line] would replace
+// written as a JSON escape: the same document, safe to show and on one line. doc must
+// be valid JSON without white space between its tokens.
+func JSON(doc []byte) []byte {
+	out := make([]byte, 0, len(doc))
+	for _, r := range string(doc) {
+		switch {
+		case !acts(r) && !unseen(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff: // a surrogate pair
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
+}
+
 func appendRune(out []byte, r rune, stream bool) []byte {
 	switch {
 	case r == '\t', stream && (r == '\n' || r == '\r'):
@@ -80,7 +106,7 @@ func appendRune(out []byte, r rune, stream bool) []byte {
 		return utf8.AppendRune(out, 0x2400+r)
 	case r == 0x7f:
 		return utf8.AppendRune(out, 0x2421)
-	case r >= 0x80 && r < 0xa0, bidi(r):
+	case acts(r), !stream && unseen(r):
 		out = append(out, "<U+"...)
 		hex := strings.ToUpper(strconv.FormatInt(int64(r), 16))
 		for i := len(hex); i < 4; i++ {
@@ -91,8 +117,27 @@ func appendRune(out []byte, r rune, stream bool) []byte {
 	return utf8.AppendRune(out, r)
 }
 
-// bidi reports the characters that reorder the text around them, which lets a line
-// read differently from what it says.
-func bidi(r rune) bool {
-	return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f || r == 0x061c
+// acts reports the characters that act on a terminal or on the text around them:
+// C0 and C1 controls and DEL, line and paragraph separators, and the marks that
+// reorder text, which let a line read differently from what it says.
+func acts(r rune) bool {
+	switch {
+	case r < ' ', r >= 0x7f && r < 0xa0:
+	case r == 0x061c, r == 0x200e, r == 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2066 && r <= 0x206f:
+	default:
+		return false
+	}
+	return true
+}
+
+// unseen reports characters without a glyph, which make two names look like one:
+// zero-width spaces and joiners, the byte order mark, tag characters.
+func unseen(r rune) bool {
+	switch {
+	case r == 0x180e, r == 0xfeff:
+	case r >= 0x200b && r <= 0x200d, r >= 0x2060 && r <= 0x2065, r >= 0xe0000 && r <= 0xe007f:
+	default:
+		return false
+	}
+	return true
 }

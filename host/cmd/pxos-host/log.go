@@ -275,7 +275,7 @@ func (a *app) logEntries(ctx context.Context, v *journal.View, f *logFlags) erro
 		if f.asJSON {
 			return a.bufferJSON(w, e)
 		}
-		_, err := fmt.Fprintf(w, "%d %s %s %s\n", e.Seq, e.Time.Format(time.RFC3339Nano), e.Type, journal.PrintableJSON(e.Body))
+		_, err := fmt.Fprintf(w, "%d %s %s %s\n", e.Seq, e.Time.Format(time.RFC3339Nano), e.Type, term.JSON(e.Body))
 		return err
 	}
 	for e, err := range v.Read(ctx, r) {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/pxos/pxos/abi"
-	"github.com/pxos/pxos/host/journal"
+	"github.com/pxos/pxos/host/term"
 )
 
 // encodeJSON returns one JSON document and a line feed: indented for a terminal, on
@@ -22,7 +22,7 @@ func (a *app) encodeJSON(v any) ([]byte, error) {
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
-	out := journal.PrintableJSON(bytes.TrimSuffix(b.Bytes(), []byte{'\n'}))
+	out := term.JSON(bytes.TrimSuffix(b.Bytes(), []byte{'\n'}))
 	if isTerminal(a.out) {
 		b.Reset()
 		if err := json.Indent(&b, out, "", "  "); err != nil {
@@ -50,7 +50,7 @@ func (a *app) printResult(doc json.RawMessage) error {
 		return fmt.Errorf("result of the program: %w", err)
 	}
 	if isTerminal(a.out) {
-		safe := journal.PrintableJSON(b.Bytes())
+		safe := term.JSON(b.Bytes())
 		b.Reset()
 		if err := json.Indent(&b, safe, "", "  "); err != nil {
 			return err
