@@ -233,7 +233,7 @@ func checkInspect(ctx context.Context, h *Host, _ *Cartridge) (string, error) {
 }
 
 // probe runs one of the host's own tiny modules, inside the full sandbox and
-// journalled like any run.
+// journalled like any run, under a purpose that tells it from those.
 func (h *Host) probe(ctx context.Context, name string, wasm []byte, limits abi.Limits) (*abi.RunResult, error) {
 	data, err := probeCartridge(ctx, name, wasm)
 	if err != nil {
@@ -244,7 +244,7 @@ func (h *Host) probe(ctx context.Context, name string, wasm []byte, limits abi.L
 		return nil, err
 	}
 	defer c.Close()
-	return h.Run(ctx, c, RunRequest{Limits: limits})
+	return h.Run(ctx, c, RunRequest{Limits: limits, purpose: journal.PurposeGenesis})
 }
 
 func checkProbeRuns(ctx context.Context, h *Host, _ *Cartridge) (string, error) {

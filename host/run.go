@@ -42,6 +42,8 @@ type RunRequest struct {
 	Grants    []Grant
 	Isolation string // overrides the host's
 	Seed      []byte // not nil: random bytes and clocks are reproducible
+
+	purpose string // what the journal says the run was for
 }
 
 // Missing returns what a manifest asks for and grants do not cover.
@@ -186,6 +188,7 @@ func (h *Host) begin(ctx context.Context, log *journal.Journal, p *plan) (uint64
 		Program:   p.program.Name,
 		Isolation: p.isolation,
 		Host:      Version,
+		Purpose:   p.req.purpose,
 	}
 	b.ArgsDigest = argsDigest(p.req)
 	b.ArgsBytes = int64(len(p.req.Args))
@@ -251,6 +254,9 @@ func fillEnd(end *journal.RunEnd, res *abi.RunResult) {
 	end.ExitCode = res.ExitCode
 	if !res.Success {
 		end.Error = &journal.RunError{Type: string(res.ErrorType), Message: res.Error}
+	}
+	if res.LoadTime > 0 { // a worker that died leaves the two together
+		end.LoadNS, end.ExecutionNS = int64(res.LoadTime*1e9), int64(res.ExecutionTime*1e9)
 	}
 	end.Fuel, end.MemoryPeak, end.OutputBytes = res.Fuel, res.Memory, res.Output
 	end.Calls = map[string]uint64{}

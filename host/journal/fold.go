@@ -42,6 +42,7 @@ type RunQuery struct {
 	Since     time.Time // begun at or after
 	Until     time.Time // begun before
 	Status    []Status  // one of these; nil for any
+	Asked     bool      // asked for by somebody, not one with which the host checked itself
 	Oldest    bool      // oldest first instead of newest first
 	Limit     int       // at most so many; 0 for no limit
 }
@@ -50,7 +51,7 @@ type RunQuery struct {
 const minDigest = 6
 
 func (q *RunQuery) wants(r *Run) bool {
-	if q.Program != "" && q.Program != r.Begin.Program {
+	if q.Program != "" && q.Program != r.Begin.Program || q.Asked && r.Begin.Purpose != "" {
 		return false
 	}
 	if len(q.Status) > 0 && !slices.Contains(q.Status, r.Status) {

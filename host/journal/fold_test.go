@@ -249,3 +249,38 @@ func TestRunsPassErrorsOn(t *testing.T) {
 		}
 	}
 }
+
+// Runs with which the host checked itself are in the log, and can be left out of an
+// answer; the limit counts what is in it.
+func TestRunsAskedFor(t *testing.T) {
+	j := open(t, t.TempDir(), Options{Now: tick()})
+	for _, purpose := range []string{"", PurposeGenesis, "", PurposeGenesis} {
+		id, err := BeginRun(ctx, j, RunBegin{Cartridge: digests[0], Name: "c", Purpose: purpose})
+		if err == nil {
+			err = EndRun(ctx, j, id, RunEnd{Result: ResultOK})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		q    RunQuery
+		want []uint64
+	}{
+		{"all", RunQuery{Oldest: true}, []uint64{1, 3, 5, 7}},
+		{"asked for", RunQuery{Oldest: true, Asked: true}, []uint64{1, 5}},
+		{"newest asked for", RunQuery{Asked: true, Limit: 1}, []uint64{5}},
+	} {
+		var got []uint64
+		for r, err := range Runs(ctx, j, c.q) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, r.ID)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: runs %d, want %d", c.name, got, c.want)
+		}
+	}
+}

@@ -26,7 +26,12 @@ type RunBegin struct {
 	Sandboxed  bool      `json:"sandboxed"`             // not the current cartridge: writes go to an overlay
 	Host       string    `json:"host,omitempty"`        // version of the host
 	Proc       Proc      `json:"proc"`                  // the host process; BeginRun fills it in
+	Purpose    string    `json:"purpose,omitempty"`     // PurposeGenesis; empty for a run that somebody asked for
 }
+
+// PurposeGenesis marks a run of a probe with which the host checks itself against
+// the Genesis principles. Nothing in a cartridge or in a request sets it.
+const PurposeGenesis = "genesis"
 
 // RunLimits are the limits of a run; 0 means that none was set.
 type RunLimits struct {
@@ -53,7 +58,9 @@ type RunEnd struct {
 	Result       string            `json:"result"`
 	ExitCode     uint32            `json:"exit_code,omitempty"`
 	Error        *RunError         `json:"error,omitempty"`
-	DurationNS   int64             `json:"duration_ns"`
+	DurationNS   int64             `json:"duration_ns"`            // from the begin entry on: a worker's start, loading and running
+	LoadNS       int64             `json:"load_ns,omitempty"`      // part of it that loaded or compiled the module; 0 where it is not known
+	ExecutionNS  int64             `json:"execution_ns,omitempty"` // part of it that was the program's own; 0 where it is not known
 	Fuel         uint64            `json:"fuel"`
 	MemoryPeak   uint64            `json:"memory_peak"`             // bytes of guest memory
 	Calls        map[string]uint64 `json:"calls"`                   // host functions by name: how often called

@@ -58,6 +58,29 @@ func TestHeaderCutAtEveryByte(t *testing.T) {
 	}
 }
 
+// A log whose first segment is torn can be verified by name: the report counts its
+// bytes, and a head that was saved tells that entries are gone.
+func TestVerifyTornFirstSegment(t *testing.T) {
+	s := twoSegments(t)
+	whole := view(t, restore(t, s)).Head()
+	for _, end := range []int{0, 1, HeaderSize - 1} {
+		dir := restore(t, map[uint64][]byte{1: s[1][:end]})
+		r, err := Verify(ctx, dir, nil)
+		if !errors.Is(err, ErrTorn) || r.Torn != int64(end) || r.Segments != 0 || r.Entries != 0 {
+			t.Errorf("%d bytes: %+v, %v", end, r, err)
+		}
+		if r, err = Verify(ctx, dir, &whole); !errors.Is(err, ErrShort) || errors.Is(err, ErrTorn) || r.Torn != int64(end) {
+			t.Errorf("%d bytes against a head: %+v, %v", end, r, err)
+		}
+	}
+	if r, err := Verify(ctx, restore(t, s), &whole); err != nil || r.Head != whole {
+		t.Errorf("a whole log: %+v, %v", r, err)
+	}
+	if _, err := Verify(ctx, t.TempDir(), nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no log: %v", err)
+	}
+}
+
 // Bytes in place of a segment that do not begin its header are damage, which
 // nobody recovers from in silence.
 func TestShortSegmentOfOtherBytes(t *testing.T) {

@@ -39,6 +39,26 @@ func (v *View) Verify(ctx context.Context, saved *Head) (Report, error) {
 	return c.report, err
 }
 
+// Verify is [View.Verify] of the journal in dir, also of one that cannot be read
+// because nothing of it is whole: of a first segment that is torn before its header
+// ends, Torn in the report says how many bytes there are, and the error matches
+// [ErrTorn], or [ErrShort] when a head was saved. Errors are otherwise those of
+// [OpenView] and View.Verify.
+func Verify(ctx context.Context, dir string, saved *Head) (Report, error) {
+	v, err := openView(ctx, dir, disk{})
+	if err == nil {
+		return v.Verify(ctx, saved)
+	}
+	var f *Fault
+	if v == nil || !errors.As(err, &f) {
+		return Report{}, fmt.Errorf("open journal %q for reading: %w", dir, err)
+	}
+	if saved != nil {
+		f.Kind, f.Detail = ErrShort, fmt.Sprintf("the saved head is entry %d; %s", saved.Seq, f.Detail)
+	}
+	return Report{Torn: v.torn}, f
+}
+
 // checker walks the frames in order and leaves the hashing, which needs only
 // the stored hash before each record, to workers.
 type checker struct {

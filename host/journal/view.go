@@ -66,7 +66,7 @@ func openView(ctx context.Context, dir string, d fileSystem) (*View, error) {
 		v.stub = v.last
 	}
 	if v.stub > 0 {
-		return nil, &Fault{Segment: v.stub, Kind: ErrTorn,
+		return v, &Fault{Segment: v.stub, Kind: ErrTorn,
 			Detail: fmt.Sprintf("the segment is %d bytes long, its header alone takes %d, and none is before it; the next append sets it aside and begins a new log", v.torn, HeaderSize)}
 	}
 	return nil, fmt.Errorf("no journal: %w", fs.ErrNotExist)

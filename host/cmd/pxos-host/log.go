@@ -42,23 +42,28 @@ type loggedRun struct {
 	ExitCode   *uint32              `json:"exit_code"`
 	Error      string               `json:"error,omitempty"`
 	ErrorType  string               `json:"error_type,omitempty"`
-	Duration   *float64             `json:"duration"` // seconds
+	Duration   *float64             `json:"duration"`       // seconds, from begin to end
+	Load       *float64             `json:"load_time"`      // seconds of it to load or compile the module
+	Execution  *float64             `json:"execution_time"` // seconds of it that were the program's own
 	Fuel       *uint64              `json:"fuel"`
 	Memory     *uint64              `json:"memory"`
 	Output     *uint64              `json:"output"`
 	HostCalls  map[string]uint64    `json:"host_calls"`
 	Network    []journal.NetRequest `json:"network"`
+	Purpose    string               `json:"purpose,omitempty"` // genesis: a probe of validate-genesis
 }
 
 func logged(r journal.Run) loggedRun {
 	out := loggedRun{
 		Run: r.ID, Time: r.Time, Status: r.Status, Cartridge: r.Begin.Cartridge, Name: r.Begin.Name, Version: r.Begin.Version,
 		Program: r.Begin.Program, ArgsDigest: r.Begin.ArgsDigest, Granted: r.Begin.Grants, Limits: r.Begin.Limits,
-		Isolation: r.Begin.Isolation, Host: r.Begin.Host,
+		Isolation: r.Begin.Isolation, Host: r.Begin.Host, Purpose: r.Begin.Purpose,
 	}
 	if e := r.End; e != nil {
-		seconds := time.Duration(e.DurationNS).Seconds()
-		out.Result, out.ExitCode, out.Duration = &e.Result, &e.ExitCode, &seconds
+		out.Result, out.ExitCode, out.Duration = &e.Result, &e.ExitCode, seconds(e.DurationNS)
+		if e.ExecutionNS > 0 { // older entries and runs that never started have none
+			out.Load, out.Execution = seconds(e.LoadNS), seconds(e.ExecutionNS)
+		}
 		out.Fuel, out.Memory, out.Output = &e.Fuel, &e.MemoryPeak, &e.OutputBytes
 		out.HostCalls, out.Network, out.ResultSum = e.Calls, e.Network, e.ResultDigest
 		if e.Error != nil {
@@ -68,20 +73,29 @@ func logged(r journal.Run) loggedRun {
 	return out
 }
 
+func seconds(ns int64) *float64 {
+	s := time.Duration(ns).Seconds()
+	return &s
+}
+
 type logFlags struct {
 	cartridge, program, since, until string
 	status                           []string
 	limit                            int
-	asJSON, entries, newest          bool
+	asJSON, entries, newest, all     bool
 }
 
 func (a *app) logCmd() *cobra.Command {
 	var f logFlags
 	cmd := a.command("log [flags]", "Show what ran here",
 		`Shows the runs in the log, in the order in which they began: what ran, when, with
-what result. A run whose host died before it ended is shown as interrupted. With
---json each run is one JSON object on a line of its own; with --entries the log's
-own entries are shown instead of runs.`,
+what result. The time beside a run is the program's own, without what loading and
+compiling it took; --json has both. A run whose host died before it ended is shown
+as interrupted. With --json each run is one JSON object on a line of its own; with
+--entries the log's own entries are shown instead of runs.
+
+The runs with which validate-genesis tries the sandbox are in the log like all
+others, and shown with --all.`,
 		`  pxos-host log
   pxos-host log --cartridge hello --since 24h
   pxos-host log --status error --status interrupted --json
@@ -96,6 +110,7 @@ own entries are shown instead of runs.`,
 	fl.IntVar(&f.limit, "limit", -1, "the newest `N` runs, 0 for all (default: 50 in the table, all in JSON)")
 	fl.Lookup("limit").DefValue = "0" // -1 is no default to show
 	fl.BoolVar(&f.newest, "newest", false, "newest first")
+	fl.BoolVar(&f.all, "all", false, "also the runs with which this host checked itself")
 	fl.BoolVar(&f.asJSON, "json", false, "one JSON object a line")
 	fl.BoolVar(&f.entries, "entries", false, "entries of all kinds instead of runs")
 	complete(cmd, "status", "ok", "error", "running", "interrupted", "unknown")
@@ -122,11 +137,13 @@ func (a *app) view(ctx context.Context) (*journal.View, error) {
 	}
 	v, err := journal.OpenView(ctx, host.JournalDir(home))
 	if errors.Is(err, fs.ErrNotExist) {
-		a.note("nothing ran yet: there is no log in %s", home)
+		a.nothingRan(home)
 		return nil, nil
 	}
 	return v, err
 }
+
+func (a *app) nothingRan(home string) { a.note("nothing ran yet: there is no log in %s", home) }
 
 // moment reads a time: a duration before now, a date, or RFC 3339.
 func moment(flag, s string) (time.Time, error) {
@@ -145,7 +162,7 @@ func moment(flag, s string) (time.Time, error) {
 }
 
 func (f *logFlags) query() (journal.RunQuery, error) {
-	q := journal.RunQuery{Cartridge: f.cartridge, Program: f.program}
+	q := journal.RunQuery{Cartridge: f.cartridge, Program: f.program, Asked: !f.all}
 	var err error
 	if q.Since, err = moment("--since", f.since); err != nil {
 		return q, err
@@ -229,7 +246,7 @@ func (a *app) showRun(asJSON bool) (show func(journal.Run) error, flush func() e
 	return func(r journal.Run) error {
 		took, outcome := "", string(r.Status)
 		if r.End != nil {
-			took = time.Duration(r.End.DurationNS).Round(100 * time.Microsecond).String()
+			took = ownTime(r.End).Round(100 * time.Microsecond).String()
 			switch {
 			case r.End.Error != nil:
 				outcome = r.End.Error.Type
@@ -248,6 +265,15 @@ func (a *app) showRun(asJSON bool) (show func(journal.Run) error, flush func() e
 			term.Line(r.Begin.Name+" "+r.Begin.Version), term.Line(digest), term.Line(strings.TrimSuffix(r.Begin.Program, ":main")))
 		return nil
 	}, t.flush
+}
+
+// ownTime is how long a program ran itself; where the log does not say, how long the
+// whole of its run took.
+func ownTime(e *journal.RunEnd) time.Duration {
+	if e.ExecutionNS > 0 {
+		return time.Duration(e.ExecutionNS)
+	}
+	return time.Duration(e.DurationNS)
 }
 
 // bufferJSON is printJSON for many documents.
@@ -321,18 +347,24 @@ earlier it also finds out when the log was cut short or written anew since.`,
 			}
 			saved = &h
 		}
-		v, err := a.view(cmd.Context())
+		home, err := a.home()
 		if err != nil {
 			return err
 		}
-		if v == nil {
-			if saved != nil && saved.Seq > 0 {
-				return hinted(errors.New("the log is gone: the saved head is of one with entries"), "check PXOS_HOME")
-			}
-			return nil
-		}
-		rep, err := v.Verify(cmd.Context(), saved)
+		rep, err := journal.Verify(cmd.Context(), host.JournalDir(home), saved)
+		hint := "restore the log from a copy, or keep this one and begin a new one with another PXOS_HOME"
 		torn := errors.Is(err, journal.ErrTorn)
+		switch {
+		case errors.Is(err, context.Canceled):
+			return err
+		case errors.Is(err, fs.ErrNotExist) && saved != nil && saved.Seq > 0:
+			err, hint = errors.New("the log is gone: the saved head is of one with entries"), "check PXOS_HOME"
+		case errors.Is(err, fs.ErrNotExist):
+			a.nothingRan(home)
+			err = nil
+		case torn && rep.Segments == 0:
+			torn, hint = false, "restore the log from a copy; otherwise the next run sets these bytes aside and begins a new log"
+		}
 		if *asJSON {
 			out := struct {
 				OK    bool   `json:"ok"`
@@ -351,9 +383,9 @@ earlier it also finds out when the log was cut short or written anew since.`,
 			err = nil
 		}
 		if err != nil {
-			return hinted(err, "restore the log from a copy, or keep this one and begin a new one with another PXOS_HOME")
+			return hinted(err, hint)
 		}
-		if !*asJSON {
+		if !*asJSON && rep.Segments > 0 {
 			_, err = fmt.Fprintf(a.out, "ok, %d entries in %d segments, head %s\n", rep.Entries, rep.Segments, rep.Head)
 			for _, r := range rep.Recovered {
 				a.note("the log recovered from a crash: %d %s bytes of segment %d were set aside in %s", r.Bytes, r.Cause, r.Segment, strings.Join(r.Files, ", "))

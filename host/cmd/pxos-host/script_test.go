@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -100,6 +101,8 @@ func TestScripts(t *testing.T) {
 			"wasm":    cmdWasm,
 			"exits":   cmdExits,
 			"flip":    cmdFlip,
+			"cut":     cmdCut,
+			"age":     cmdAge,
 			"same":    cmdSame,
 			"extract": cmdExtract,
 			"holds":   cmdHolds,
@@ -167,6 +170,21 @@ func cmdFlip(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	b[off] ^= 0xff
 	ts.Check(os.WriteFile(file, b, 0o644))
+}
+
+// cut FILE SIZE leaves the first SIZE bytes.
+func cmdCut(ts *testscript.TestScript, _ bool, args []string) {
+	size, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), size))
+}
+
+// age FILE DURATION makes a file look as if it had been written that long ago.
+func cmdAge(ts *testscript.TestScript, _ bool, args []string) {
+	d, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	then := time.Now().Add(-d)
+	ts.Check(os.Chtimes(ts.MkAbs(args[0]), then, then))
 }
 
 // same FILE FILE compares two files byte by byte.
