@@ -152,7 +152,7 @@ func cartridgeError(err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.As(err, &unsupported):
-		return errorf(abi.ErrUnsupported, "a newer pxos-host may read it", "%w", err)
+		return errorf(abi.ErrUnsupported, unsupportedHint(unsupported.ID), "%w", err)
 	case errors.As(err, &limit):
 		return errorf(abi.ErrCartridge, "it is refused before it is read; get it from its author again", "%w", err)
 	case errors.Is(err, pxa.ErrNotPXA):
@@ -163,6 +163,20 @@ func cartridgeError(err error) error {
 		return errorf(abi.ErrCartridge, "resized, screenshotted and lossy copies lose the program; get the original file", "%w", err)
 	}
 	return errorf(abi.ErrCartridge, "the file is damaged; get it from its author again", "%w", err)
+}
+
+// unsupportedHint says what to do about what the format's rule with that id does not
+// allow. Only a newer archive is a matter of this host's age.
+func unsupportedHint(id string) string {
+	switch {
+	case id == "PXA-P9":
+		return "it was saved again with transparency, or is a picture and no cartridge; get the original file"
+	case strings.HasPrefix(id, "PXA-P"):
+		return "it was saved again in another way, or is a picture and no cartridge; get the original file"
+	case strings.HasPrefix(id, "PXA-X"):
+		return "another tool compressed it; ask its author to pack it again with pxos-host pack"
+	}
+	return "a newer pxos-host may read it"
 }
 
 // memory is bytes as an io.ReaderAt that pxa reads without copying.

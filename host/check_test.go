@@ -13,6 +13,27 @@ import (
 	"github.com/pxos/pxos/abi"
 )
 
+// Only an archive of a newer format makes the hint speak of a newer host.
+func TestUnsupportedHint(t *testing.T) {
+	for file, want := range map[string]string{
+		"png-alpha-128":          "saved again with transparency, or is a picture and no cartridge",
+		"png-transparent-colour": "saved again with transparency, or is a picture and no cartridge",
+		"copy-palette":           "saved again in another way",
+		"copy-16-bit":            "saved again in another way",
+		"header-newer-major":     "a newer pxos-host",
+	} {
+		t.Run(file, func(t *testing.T) {
+			_, err := OpenCartridge(context.Background(), "../abi/pxa/testdata/vectors/"+file+".pxa")
+			var e *Error
+			if !errors.As(err, &e) || e.Type != abi.ErrUnsupported || !strings.Contains(e.Hint, want) {
+				t.Errorf("got %v, want the hint to say %q", err, want)
+			} else if newer := strings.Contains(e.Hint, "newer"); newer != strings.HasPrefix(file, "header-") {
+				t.Errorf("the hint is %q", e.Hint)
+			}
+		})
+	}
+}
+
 func TestHostileHint(t *testing.T) {
 	for file, want := range map[string]string{
 		"name-parent.pxa":        "hostile",
