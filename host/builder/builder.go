@@ -31,7 +31,9 @@
 //
 //	clang --target=wasm32-wasi -O2 -Wl,--strip-all *.c
 //
-// Modules go to a temporary directory, never into the source directory.
+// Modules go to a temporary directory, never into the source directory. A module that
+// is there as a file is taken as it is; [Tree.Stale] finds those that are older than
+// their source.
 package builder
 
 import (

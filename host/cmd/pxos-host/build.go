@@ -36,7 +36,7 @@ func (a *app) buildCmd() *cobra.Command {
 	var f outFlags
 	cmd := a.command("build DIR [-o OUT.pxa]", "Compile a cartridge's programs and pack it",
 		`Compiles the programs of the cartridge in DIR and packs it. A module that lies in
-DIR is taken as it is. The source of NAME.wasm is the directory NAME, or DIR
+DIR is taken as it is, with a note when its source is newer. The source of NAME.wasm is the directory NAME, or DIR
 itself where there is none: a Go command (compiled with go), or C files (compiled
 with clang and its wasm32-wasi target). Nothing is written into DIR.
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/pxos/pxos/abi/pxa"
 	"github.com/pxos/pxos/host"
@@ -99,5 +100,19 @@ func (a *app) buildTree(ctx context.Context, dir string, skip ...string) (*build
 		tree.Close()
 		return nil, err
 	}
+	if err := a.noteStale(ctx, tree, dir); err != nil {
+		tree.Close()
+		return nil, err
+	}
 	return tree, nil
+}
+
+// noteStale says which modules lie there although their source has changed since.
+func (a *app) noteStale(ctx context.Context, tree *builder.Tree, dir string) error {
+	stale, err := tree.Stale(ctx)
+	for _, s := range stale {
+		a.note("%s is older than its source %s and is taken as it is; delete it, and pxos-host build and run compile it anew",
+			filepath.Join(dir, filepath.FromSlash(s.Module)), filepath.Join(dir, filepath.FromSlash(s.Source)))
+	}
+	return err
 }

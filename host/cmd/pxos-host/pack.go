@@ -67,6 +67,9 @@ to the same bytes on every machine.`,
 			if missing := tree.Missing(); len(missing) > 0 {
 				return &builder.Error{Msg: "the manifest names modules that are not there: " + strings.Join(missing, ", "), Hint: "pxos-host build " + in + " compiles them"}
 			}
+			if err := a.noteStale(ctx, tree, in); err != nil {
+				return err
+			}
 			return a.write(ctx, out, tree.Sources, tree.Manifest, &f, tree.Compiled())
 		}
 		if created != "" {
