@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"io/fs"
@@ -14,6 +15,7 @@ import (
 	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/abi/pxa"
 	"github.com/pxos/pxos/host/builder"
+	"github.com/pxos/pxos/host/engine"
 	"github.com/pxos/pxos/host/engine/worker"
 )
 
@@ -44,13 +46,20 @@ const wasmMagic = "\x00asm"
 // checked: structure, checksums, cover and digest. Errors are *Error with
 // ErrCartridge, or those of the file system.
 func OpenCartridge(ctx context.Context, path string) (*Cartridge, error) {
-	return openCartridge(ctx, path, func(*Cartridge) {})
+	return openCartridge(ctx, path, opening{})
 }
 
-// openCartridge is OpenCartridge with a look at the cartridge when its table is read
-// and before anything else of it is verified. Contents match their digests then, but
-// nothing may be run or shown.
-func openCartridge(ctx context.Context, path string, early func(*Cartridge)) (*Cartridge, error) {
+// opening says how a cartridge is opened by a host that is about to run it.
+type opening struct {
+	// early has a look at the cartridge when its table is read and before anything
+	// else of it is verified. Contents match their digests then, but nothing may be run
+	// or shown.
+	early func(*Cartridge)
+	// memo remembers files that passed their check.
+	memo engine.CheckMemo
+}
+
+func openCartridge(ctx context.Context, path string, how opening) (*Cartridge, error) {
 	// Looked at before it is opened, because opening a pipe waits for its writer.
 	st, err := os.Stat(path)
 	if err != nil {
@@ -68,7 +77,7 @@ func openCartridge(ctx context.Context, path string, early func(*Cartridge)) (*C
 		return nil, err
 	}
 	if st.Size() > inMemory && !isWasm(f) {
-		return openLarge(ctx, f, st.Size(), early)
+		return openLarge(ctx, f, st.Size(), how)
 	}
 	defer f.Close()
 	if st.Size() > maxWasm {
@@ -85,7 +94,7 @@ func openCartridge(ctx context.Context, path string, early func(*Cartridge)) (*C
 			return nil, err
 		}
 	}
-	return openBytes(ctx, data, early)
+	return openBytes(ctx, data, how)
 }
 
 // maxWasm bounds a bare module, which is read into memory.
@@ -100,18 +109,18 @@ func isWasm(r io.ReaderAt) bool {
 // OpenCartridgeBytes opens a cartridge that is in memory. The bytes must not change
 // while it is open.
 func OpenCartridgeBytes(ctx context.Context, data []byte) (*Cartridge, error) {
-	return openBytes(ctx, data, func(*Cartridge) {})
+	return openBytes(ctx, data, opening{})
 }
 
-func openBytes(ctx context.Context, data []byte, early func(*Cartridge)) (*Cartridge, error) {
+func openBytes(ctx context.Context, data []byte, how opening) (*Cartridge, error) {
 	r, err := pxa.Open(memory(data), int64(len(data)), nil)
 	if err != nil {
 		return nil, cartridgeError(err)
 	}
-	return newCartridge(ctx, r, &Cartridge{data: data}, early)
+	return newCartridge(ctx, r, &Cartridge{data: data}, how)
 }
 
-func openLarge(ctx context.Context, f *os.File, size int64, early func(*Cartridge)) (*Cartridge, error) {
+func openLarge(ctx context.Context, f *os.File, size int64, how opening) (*Cartridge, error) {
 	path, err := filepath.Abs(f.Name())
 	if err != nil {
 		f.Close()
@@ -128,19 +137,40 @@ func openLarge(ctx context.Context, f *os.File, size int64, early func(*Cartridg
 		f.Close()
 		return nil, cartridgeError(err)
 	}
-	return newCartridge(ctx, r, &Cartridge{file: f, path: path, unmap: unmap}, early)
+	return newCartridge(ctx, r, &Cartridge{file: f, path: path, unmap: unmap}, how)
 }
 
-func newCartridge(ctx context.Context, r *pxa.Reader, c *Cartridge, early func(*Cartridge)) (*Cartridge, error) {
+func newCartridge(ctx context.Context, r *pxa.Reader, c *Cartridge, how opening) (*Cartridge, error) {
 	c.archive = worker.NewArchive(r)
-	early(c)
-	d, err := r.Check(ctx, nil)
+	if how.early != nil {
+		how.early(c)
+	}
+	d, err := check(ctx, r, c.data, how.memo)
 	if err != nil {
 		c.Close()
 		return nil, cartridgeError(err)
 	}
 	c.digest = d.String()
 	return c, nil
+}
+
+// check checks a cartridge, or finds that the same bytes passed the same check before.
+// Only bytes in memory are looked up, which nobody can change between here and their
+// use, and only files in the writer's layout, for which a check is what it was however
+// the rest is decoded.
+func check(ctx context.Context, r *pxa.Reader, data []byte, memo engine.CheckMemo) (pxa.Digest, error) {
+	if data == nil || memo.Dir == "" || !r.Native() {
+		return r.Check(ctx, nil)
+	}
+	file := sha256.Sum256(data)
+	if d, ok := memo.Lookup(file); ok && r.Resume(d) {
+		return d, nil
+	}
+	d, err := r.Check(ctx, nil)
+	if err == nil && r.Native() {
+		_ = memo.Store(file, d) // one that cannot be kept costs time, not the run
+	}
+	return d, err
 }
 
 // cartridgeError gives an error of the archive layer its type and hint.

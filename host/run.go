@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/pxos/pxos/abi"
+	"github.com/pxos/pxos/abi/pxa"
+	"github.com/pxos/pxos/host/engine"
 	"github.com/pxos/pxos/host/engine/worker"
 	"github.com/pxos/pxos/host/journal"
 )
@@ -323,29 +325,36 @@ func (h *Host) Prepare(req RunRequest) {
 }
 
 // Open opens a cartridge for a run that is about to come. While it is verified, the
-// compiled code of the program is fetched from the cache, if it is there; otherwise it
-// is OpenCartridge.
+// compiled code of the program is fetched from the cache, if it is there, and a file
+// whose very bytes passed the check before is not checked again (engine.CheckMemo);
+// otherwise it is OpenCartridge.
 func (h *Host) Open(ctx context.Context, path string, req RunRequest) (*Cartridge, error) {
-	return openCartridge(ctx, path, func(c *Cartridge) {
-		m, err := c.Manifest()
-		if err != nil {
-			return
-		}
-		prog, err := m.Program(req.Program)
-		if err != nil {
-			return
-		}
-		_, digest, ok := c.archive.Stat(prog.Module)
-		if !ok {
-			return
-		}
-		pre := &worker.Preload{Config: h.engineConfig(), Digest: digest, Table: h.Limits(m.Limits, req.Limits).Table}
-		if p := h.spare.Load(); p != nil {
-			p.Preload(pre)
-		} else if eng, err := h.engine(); err == nil {
-			eng.Preload(context.WithoutCancel(ctx), digest, pre.Table)
-		}
+	return openCartridge(ctx, path, opening{
+		early: func(c *Cartridge) { h.preload(ctx, c, req) },
+		memo:  engine.CheckMemo{Dir: h.cacheDir(), Version: pxa.CheckVersion},
 	})
+}
+
+// preload has the code of the program fetched from the cache.
+func (h *Host) preload(ctx context.Context, c *Cartridge, req RunRequest) {
+	m, err := c.Manifest()
+	if err != nil {
+		return
+	}
+	prog, err := m.Program(req.Program)
+	if err != nil {
+		return
+	}
+	_, digest, ok := c.archive.Stat(prog.Module)
+	if !ok {
+		return
+	}
+	pre := &worker.Preload{Config: h.engineConfig(), Digest: digest, Table: h.Limits(m.Limits, req.Limits).Table}
+	if p := h.spare.Load(); p != nil {
+		p.Preload(pre)
+	} else if eng, err := h.engine(); err == nil {
+		eng.Preload(context.WithoutCancel(ctx), digest, pre.Table)
+	}
 }
 
 func (h *Host) engineConfig() worker.Config {

@@ -114,3 +114,44 @@ func TestAgreement(t *testing.T) {
 		}
 	}
 }
+
+// Resume skips the check of a file that may be what was checked, and of no other.
+func TestResume(t *testing.T) {
+	data, want := mustPack(t, nil, BytesSource("a", noise(1, 3000)), BytesSource(ManifestName, []byte(manifest)))
+	open := func(b []byte) *Reader {
+		t.Helper()
+		r, err := Open(Bytes(b), int64(len(b)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := open(data)
+	if !r.Native() {
+		t.Error("what Pack wrote is not native")
+	}
+	planted := Digest{1}
+	if !r.Resume(planted) {
+		t.Error("a digest is not taken over")
+	}
+	if d, err := r.Check(t.Context(), nil); err != nil || d != planted {
+		t.Errorf("Check gives %s, %v", d, err)
+	}
+	if r.Resume(Digest{2}) {
+		t.Error("a second digest is taken over")
+	}
+	if _, err := r.Verify(t.Context(), nil); err == nil {
+		t.Error("Verify believes a digest that is not the file's")
+	}
+	r = open(data)
+	if d, err := r.Check(t.Context(), nil); err != nil || d != want || !r.Native() {
+		t.Fatalf("Check gives %s, %v, native %v", d, err, r.Native())
+	}
+	if r.Resume(planted) {
+		t.Error("a checked file takes over another digest")
+	}
+	r = open(rasterOf(t, data).encode(encoding{filter: 5, level: 1}))
+	if r.Native() || r.Resume(planted) {
+		t.Error("a file in another layout is native, or takes over a digest")
+	}
+}

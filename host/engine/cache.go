@@ -107,7 +107,9 @@ func (c *diskCache) open(key string) (*cacheEntry, error) {
 	if err := checkCode(dir, info); err != nil {
 		return nil, err
 	}
-	c.touch(dir)
+	if st, err := os.Stat(filepath.Join(dir, entryFile)); err == nil {
+		touch(filepath.Join(dir, entryFile), st)
+	}
 	return &cacheEntry{dir: dir, twin: twin, meta: info.Meta}, nil
 }
 
@@ -238,11 +240,10 @@ func (ent *cacheEntry) untouched() bool {
 	return false
 }
 
-// touch records the use of an entry, seldom enough to cost nothing.
-func (c *diskCache) touch(dir string) {
-	path := filepath.Join(dir, entryFile)
-	now := time.Now()
-	if st, err := os.Stat(path); err == nil && now.Sub(st.ModTime()) > touchEvery {
+// touch records the use of an entry by the time of its file, seldom enough to cost
+// nothing.
+func touch(path string, st fs.FileInfo) {
+	if now := time.Now(); now.Sub(st.ModTime()) > touchEvery {
 		_ = os.Chtimes(path, now, now)
 	}
 }
@@ -338,11 +339,18 @@ func (c *diskCache) remove(key string) {
 // CacheEntry describes one entry of the compile cache.
 type CacheEntry struct {
 	Key    string    `json:"key"`
-	Source string    `json:"source"` // SHA-256 of the WebAssembly module it was compiled from
+	Source string    `json:"source"` // SHA-256 of the WebAssembly module it was compiled from; KindCheck: digest of the cartridge
 	Size   int64     `json:"size"`   // bytes on disk
 	Used   time.Time `json:"used"`   // last use, to the hour
+	Kind   string    `json:"kind"`
 	Fault  string    `json:"fault,omitempty"`
 }
+
+// Kinds of entries.
+const (
+	KindCode  = "code"  // compiled code of one module
+	KindCheck = "check" // the memo that a cartridge file passed its check: see CheckMemo
+)
 
 // CacheList lists the compile cache in dir, most recently used first. With verify,
 // each entry is read and checked and Fault says what is wrong with it.
@@ -355,11 +363,17 @@ func CacheList(dir string, verify bool) ([]CacheEntry, error) {
 	}
 	var out []CacheEntry
 	for _, d := range dirs {
+		path := filepath.Join(dir, d.Name())
+		if d.Type().IsRegular() && strings.HasPrefix(d.Name(), checkPrefix) {
+			if ent, ok := checkEntry(path, d); ok {
+				out = append(out, ent)
+			}
+			continue
+		}
 		if !d.IsDir() || strings.HasPrefix(d.Name(), tmpPrefix) {
 			continue
 		}
-		path := filepath.Join(dir, d.Name())
-		ent := CacheEntry{Key: d.Name(), Size: treeSize(path)}
+		ent := CacheEntry{Key: d.Name(), Kind: KindCode, Size: treeSize(path)}
 		if st, err := os.Stat(filepath.Join(path, entryFile)); err == nil {
 			ent.Used = st.ModTime().UTC()
 		}

@@ -15,8 +15,9 @@ import (
 
 func (a *app) cacheCmd() *cobra.Command {
 	cmd := a.command("cache list|prune|clear|verify", "Look after the cache of compiled code",
-		`Compiled code is kept under $PXOS_HOME/cache, so that a second run starts fast. It
-is checked before each use, and what is removed is compiled again when needed.`,
+		`Compiled code is kept under $PXOS_HOME/cache, so that a second run starts fast, and
+beside it a note of each cartridge file that passed its check. Both are checked before
+each use, and what is removed is made again when needed.`,
 		`  pxos-host cache list
   pxos-host cache prune --size 500MiB
   pxos-host cache verify`)
@@ -72,10 +73,14 @@ func (a *app) cacheList(asJSON, verify bool) error {
 	}
 	t := newTable(a.out)
 	var total int64
-	faults := 0
+	modules, faults := 0, 0
 	for _, e := range entries {
 		total += e.Size
-		state := ""
+		state := "checked cartridge"
+		if e.Kind == engine.KindCode {
+			modules++
+			state = ""
+		}
 		if e.Fault != "" {
 			faults++
 			state = term.Line(e.Fault)
@@ -96,12 +101,12 @@ func (a *app) cacheList(asJSON, verify bool) error {
 		if err := t.flush(); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(a.out, "%d modules, %s\n", len(entries), abi.FormatBytes(total)); err != nil {
+		if _, err := fmt.Fprintf(a.out, "%d modules, %d checked cartridges, %s\n", modules, len(entries)-modules, abi.FormatBytes(total)); err != nil {
 			return err
 		}
 	}
 	if verify && faults > 0 {
-		return hinted(fmt.Errorf("%d of %d cached modules are damaged", faults, len(entries)), "they are never used; pxos-host cache clear removes them")
+		return hinted(fmt.Errorf("%d of %d cache entries are damaged", faults, len(entries)), "they are never used; pxos-host cache clear removes them")
 	}
 	return nil
 }
