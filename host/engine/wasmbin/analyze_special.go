@@ -202,7 +202,7 @@ func (a *analyzer) elem(at int) uint32 {
 	return i
 }
 
-func (a *analyzer) data(at int) {
+func (a *analyzer) data(at int) uint32 {
 	a.m.namesData = true
 	i := a.r.u32()
 	switch {
@@ -212,6 +212,7 @@ func (a *analyzer) data(at int) {
 	case i >= *a.m.dataDecl:
 		a.r.fail(at, "data segment %d does not exist", i)
 	}
+	return i
 }
 
 func (a *analyzer) bulk(kind int, loops []loopInfo) {
@@ -285,21 +286,29 @@ func (a *analyzer) misc(at int, loops []loopInfo) {
 		a.pop(in)
 		a.push(out)
 	case miscMemoryInit:
-		a.data(at)
+		seg := a.data(at)
 		a.zero()
 		a.needMemory(at)
 		a.pop3(I32, I32, I32)
 		a.bulk(chargeMemory, loops)
+		if r.err == nil {
+			if a.m.inits == nil {
+				a.m.inits = map[uint32]bool{}
+			}
+			a.m.inits[seg] = true
+		}
 	case miscDataDrop:
 		a.data(at)
 	case miscMemoryCopy, miscMemoryFill:
 		a.zero()
+		kind := bulkFill
 		if sub == miscMemoryCopy {
+			kind = bulkCopy
 			a.zero()
 		}
 		a.needMemory(at)
 		a.pop3(I32, I32, I32)
-		a.bulk(chargeMemory, loops)
+		a.bulk(kind, loops)
 	case miscTableInit:
 		e := a.elem(at)
 		t := a.table(at)

@@ -134,7 +134,8 @@ func FuzzInstrument(f *testing.F) {
 			_, err := r.CompileModule(ctx, wasm)
 			return err
 		}
-		o, err := Instrument(m, Options{})
+		// Chunks that the sizes a fuzzer finds exceed.
+		o, err := Instrument(m, Options{chunk: 5})
 		var refused *RefusedError
 		if errors.As(err, &refused) {
 			return

@@ -1,6 +1,7 @@
 package wasmbin
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
@@ -12,6 +13,8 @@ type Options struct {
 	// and after any growth. Imported tables count with their minimum; their
 	// growth is bounded by the module that defines them. 0 means no bound.
 	TableLimit uint32
+
+	chunk uint32 // bytes a memory instruction moves at once; 0 means bulkChunk
 }
 
 // Output is an instrumented module.
@@ -65,6 +68,8 @@ type instrumenter struct {
 
 	refill, slow, seal, start uint32 // function indices in the output
 	charges                   [numCharges]uint32
+	bulk                      bulkHelpers
+	chunk                     uint32
 	meter                     uint32 // global index
 	helpers                   []helper
 
@@ -101,10 +106,10 @@ func Instrument(m *Module, o Options) (*Output, error) {
 	if err != nil {
 		return nil, err
 	}
-	if uint64(len(m.funcs))+8 > math.MaxInt32 || len(m.globals)+1 > math.MaxInt32 {
+	if uint64(len(m.funcs))+1<<17 > math.MaxInt32 || len(m.globals)+1 > math.MaxInt32 {
 		return nil, &RefusedError{Reason: "functions", Detail: "too many functions or globals", Func: -1, Offset: -1}
 	}
-	in := &instrumenter{m: m, types: map[string]uint32{}}
+	in := &instrumenter{m: m, types: map[string]uint32{}, chunk: cmp.Or(o.chunk, bulkChunk)}
 	for i, t := range m.types {
 		if k := typeKey(t); in.types[k] == 0 {
 			in.types[k] = uint32(i) + 1
@@ -212,6 +217,7 @@ func (in *instrumenter) layout() {
 			in.charges[kind] = add(FuncType{Params: i32, Results: i32}, in.chargeBody(kind))
 		}
 	}
+	in.bulkLayout(add)
 }
 
 // chargeBody makes a helper (n i32) -> n that charges for n and calls the slow

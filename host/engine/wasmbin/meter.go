@@ -21,7 +21,7 @@ const (
 // Version numbers the instrumentation. It is part of every cache key, because
 // any change of what Instrument writes for a given module, charges included,
 // raises it.
-const Version = 1
+const Version = 2
 
 // The meter packs two signed counters: fuel in the upper 44 bits, stack units
 // in the lower 20, as fuel*2^20 + stack.
@@ -67,6 +67,10 @@ const (
 	chargeTable         // n entries: n + 1
 	chargePages         // n pages: 2048 each, at most 65536 of them count
 	numCharges
+
+	// Bits of Module.bulkUse; these pay as chargeMemory does, in helpers of their own.
+	bulkFill
+	bulkCopy
 )
 
 const pageFuel = 2048

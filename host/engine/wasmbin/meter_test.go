@@ -62,6 +62,9 @@ func loopForever() map[string]*testModule {
 	}
 	tree.funcs = append(tree.funcs, testFunc{typ: sig1(":")})
 
+	wide := single(":", 0, nil, cat(opLoop, 0x40, opI32Const, 1, opI32Const, 0, opI32Const, sleb(3<<20), opPrefixMisc, miscMemoryCopy, 0, 0, opBr, 0, opEnd))
+	wide.memory = cat(1, leb(50), leb(50))
+
 	grow := single(":", 0, nil, cat(opLoop, 0x40, opI32Const, 0, opMemoryGrow, 0, opDrop, opBr, 0, opEnd))
 	return map[string]*testModule{
 		"loop":                     single(":", 0, nil, cat(opLoop, 0x40, opBr, 0, opEnd)),
@@ -77,6 +80,7 @@ func loopForever() map[string]*testModule {
 		"tree of calls":            tree,
 		"start function":           start,
 		"growing nothing":          grow,
+		"copying in chunks":        wide,
 		"filling memory": single(":", 0, nil, cat(opLoop, 0x40, opI32Const, 0, opI32Const, 0, opI32Const, sleb(1<<16),
 			opPrefixMisc, miscMemoryFill, 0, opBr, 0, opEnd)),
 	}

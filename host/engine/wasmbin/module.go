@@ -201,6 +201,7 @@ type Module struct {
 	start    *uint32
 	elems    []elemSegment
 	numData  int
+	dataLens []uint32
 	dataDecl *uint32 // the data count section
 	code     []codeEntry
 	customs  []Custom
@@ -214,8 +215,9 @@ type Module struct {
 	analyzed   bool
 	analyzeErr error
 	info       []funcInfo
-	namesData  bool // an instruction names a data segment
-	bulkUse    int  // which kinds of operand charges the bodies need, by bit
+	namesData  bool            // an instruction names a data segment
+	bulkUse    int             // which kinds of operand charges and helpers the bodies need, by bit
+	inits      map[uint32]bool // data segments that memory.init names
 }
 
 // Size returns the length of the module in bytes.

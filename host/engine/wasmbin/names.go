@@ -32,16 +32,18 @@ func (m *Module) FunctionNames(limit int) map[uint32]string {
 }
 
 // FuncName returns the name to show for a function of the instrumented module:
-// that of the original, from its name section or exports, or one that says
-// what Instrument added the function for. It reads the name section on each
-// call, because it is meant for the one trace of a guest that failed.
+// that of the original, from its name section or exports. A function without a
+// name has none here either, and so have those that Instrument added: a trap in
+// one of them is that of the instruction it stands for. FuncName reads the name
+// section on each call, because it is meant for the one trace of a guest that
+// failed.
 func (m *Module) FuncName(instrumented uint32) string {
 	i, ok := m.OriginalFunc(instrumented)
 	if !ok {
 		if instrumented == uint32(m.impFuncs) {
 			return MeterModule + "." + RefillName
 		}
-		return MeterModule + " helper"
+		return ""
 	}
 	if n := m.FunctionNames(0)[i]; n != "" {
 		return n

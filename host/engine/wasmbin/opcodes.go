@@ -31,9 +31,13 @@ const (
 	opI64Const     = 0x42
 	opF32Const     = 0x43
 	opF64Const     = 0x44
+	opI32GtU       = 0x4b
+	opI32LeU       = 0x4d
 	opI64Ne        = 0x52
 	opI64LtS       = 0x53
+	opI64GtU       = 0x56
 	opI32Add       = 0x6a
+	opI32Sub       = 0x6b
 	opI64Add       = 0x7c
 	opI64Sub       = 0x7d
 	opI64Mul       = 0x7e

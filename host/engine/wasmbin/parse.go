@@ -593,5 +593,6 @@ func (m *Module) readData(r *reader) {
 		}
 		n := r.u32()
 		r.bytes(int(n))
+		m.dataLens = append(m.dataLens, n)
 	}
 }

@@ -303,7 +303,7 @@ func (w *bodyWriter) instructions() {
 			r.u32()
 		case opMemoryGrow:
 			r.pos++
-			w.bulk(at, chargePages)
+			w.before(at, w.charges[chargePages])
 		case opMemorySize, opRefNull:
 			r.pos++
 		case opI32Const:
@@ -346,22 +346,26 @@ func (w *bodyWriter) misc(at int) {
 	operands := r.pos
 	switch sub {
 	case miscMemoryInit:
-		r.u32()
+		seg := r.u32()
 		r.pos++
-		w.bulk(at, chargeMemory)
+		if f, ok := w.bulk.init[seg]; ok {
+			w.before(at, f)
+		} else {
+			w.before(at, w.charges[chargeMemory])
+		}
 	case miscMemoryCopy:
 		r.pos += 2
-		w.bulk(at, chargeMemory)
+		w.before(at, w.bulk.copy)
 	case miscMemoryFill:
 		r.pos++
-		w.bulk(at, chargeMemory)
+		w.before(at, w.bulk.fill)
 	case miscTableInit, miscTableCopy:
 		r.u32()
 		r.u32()
-		w.bulk(at, chargeTable)
+		w.before(at, w.charges[chargeTable])
 	case miscTableGrow, miscTableFill:
 		r.u32()
-		w.bulk(at, chargeTable)
+		w.before(at, w.charges[chargeTable])
 	case miscDataDrop, miscElemDrop, miscTableSize:
 		r.u32()
 	}
@@ -373,11 +377,12 @@ func (w *bodyWriter) misc(at int) {
 	}
 }
 
-// bulk charges for the operand on top of the stack, the size in each of these
-// instructions, before the instruction at the given position.
-func (w *bodyWriter) bulk(at, kind int) {
+// before calls a helper before the instruction at the given position: one that pays
+// for the operand on top of the stack, the size in each of these instructions, and
+// hands the operands back.
+func (w *bodyWriter) before(at int, helper uint32) {
 	w.upTo(at)
-	w.b = appendU32(append(w.b, opCall), w.charges[kind])
+	w.b = appendU32(append(w.b, opCall), helper)
 }
 
 func (w *bodyWriter) loop(at int) {
