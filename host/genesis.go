@@ -177,7 +177,15 @@ func checkModules(_ context.Context, h *Host, c *Cartridge) (string, error) {
 			return "", fmt.Errorf("program %s: %w", p.Name, err)
 		}
 	}
-	return fmt.Sprintf("%d programs import only what this host offers", len(m.Programs)), nil
+	return "nothing but what this host offers is imported by " + programs(m), nil
+}
+
+// programs counts the programs of a cartridge in words.
+func programs(m *abi.Manifest) string {
+	if len(m.Programs) == 1 {
+		return "its one program"
+	}
+	return fmt.Sprintf("its %d programs", len(m.Programs))
 }
 
 func checkComplete(_ context.Context, _ *Host, c *Cartridge) (string, error) {
@@ -190,7 +198,7 @@ func checkComplete(_ context.Context, _ *Host, c *Cartridge) (string, error) {
 			return "", fmt.Errorf("program %s names %q, which is not in the archive", p.Name, p.Module)
 		}
 	}
-	return fmt.Sprintf("manifest and the modules of %d programs are in the archive", len(m.Programs)), nil
+	return "in the archive are the manifest and what it names for " + programs(m), nil
 }
 
 func checkProvenance(_ context.Context, _ *Host, c *Cartridge) (string, error) {

@@ -149,6 +149,8 @@ func (t *Tree) compile(ctx context.Context, tc Toolchain, module, out string) er
 			return ctx.Err()
 		}
 		switch text := string(said.b); {
+		case goFiles && strings.Contains(text, "/third_party/pxos does not exist"):
+			hint = "cartridges travel without the SDK; put a copy there: pxos-host new sdk && cp -r sdk/third_party " + t.Dir
 		case strings.Contains(text, "GOPROXY=off"):
 			hint = "building uses no network; fetch what it needs first: cd " + dir + " && go mod download"
 		case strings.Contains(text, "GOTOOLCHAIN=local"):

@@ -366,6 +366,9 @@ earlier it also finds out when the log was cut short or written anew since.`,
 			torn, hint = false, "restore the log from a copy; otherwise the next run sets these bytes aside and begins a new log"
 		}
 		if *asJSON {
+			if rep.Recovered == nil {
+				rep.Recovered = []journal.Recovered{}
+			}
 			out := struct {
 				OK    bool   `json:"ok"`
 				Error string `json:"error,omitempty"`
@@ -386,7 +389,7 @@ earlier it also finds out when the log was cut short or written anew since.`,
 			return hinted(err, hint)
 		}
 		if !*asJSON && rep.Segments > 0 {
-			_, err = fmt.Fprintf(a.out, "ok, %d entries in %d segments, head %s\n", rep.Entries, rep.Segments, rep.Head)
+			_, err = fmt.Fprintf(a.out, "ok, %s in %s, head %s\n", count(rep.Entries, "entry", "entries"), count(rep.Segments, "segment", "segments"), rep.Head)
 			for _, r := range rep.Recovered {
 				a.note("the log recovered from a crash: %d %s bytes of segment %d were set aside in %s", r.Bytes, r.Cause, r.Segment, strings.Join(r.Files, ", "))
 			}
@@ -439,7 +442,7 @@ OUT is - for standard output. An existing PNG is replaced, any other file is not
 		if err := builder.WritePicture(args[0], draw); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.out, "%s: %d entries\n", term.Line(args[0]), v.Head().Seq)
+		_, err = fmt.Fprintf(a.out, "%s: %s\n", term.Line(args[0]), count(v.Head().Seq, "entry", "entries"))
 		return err
 	}
 	return cmd

@@ -61,6 +61,14 @@ func (a *app) printResult(doc json.RawMessage) error {
 	return err
 }
 
+// count is a number with its noun.
+func count[N int | uint64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
 // table writes aligned columns; cells must be safe to show.
 type table struct{ w *tabwriter.Writer }
 

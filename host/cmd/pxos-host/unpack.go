@@ -50,7 +50,7 @@ others, one after the other, and replace those of the same name.`,
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.out, "%s: %d files\n", term.Line(dir), len(c.Archive().Entries()))
+		_, err = fmt.Fprintf(a.out, "%s: %s\n", term.Line(dir), count(len(c.Archive().Entries()), "file", "files"))
 		return err
 	}
 	return cmd
