@@ -27,7 +27,7 @@ import (
 // Major and Minor are the version of the contract in this package.
 const (
 	Major = 1
-	Minor = 0
+	Minor = 1
 )
 
 // GenesisVersion is the version of the Genesis principles this contract knows.

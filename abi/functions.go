@@ -33,6 +33,8 @@ const (
 	OutU64
 	// OutDigest is a pointer to 32 bytes that the host stores: one i32.
 	OutDigest
+	// S64 is a plain number: one i64, read as signed.
+	S64
 )
 
 // ValType is a WebAssembly value type by its binary encoding.
@@ -61,7 +63,7 @@ func (t ValType) String() string {
 // Lower returns the WebAssembly parameters a parameter of kind k becomes.
 func (k Kind) Lower() []ValType {
 	switch k {
-	case U64:
+	case U64, S64:
 		return []ValType{I64}
 	case F64:
 		return []ValType{Fl64}
@@ -75,7 +77,7 @@ func (k Kind) Lower() []ValType {
 
 // String returns the kind's name in the reference page.
 func (k Kind) String() string {
-	return [...]string{"u32", "u64", "f64", "bytes", "text", "fill", "buffer", "part", "out u32", "out u64", "out digest"}[k]
+	return [...]string{"u32", "u64", "f64", "bytes", "text", "fill", "buffer", "part", "out u32", "out u64", "out digest", "s64"}[k]
 }
 
 // Param is one parameter of a host function.
@@ -107,9 +109,11 @@ func (f *Function) Lower() []ValType {
 
 // Family is a group of functions that share a WebAssembly import module.
 type Family struct {
-	Module string
-	Doc    string
-	Rows   []Function
+	Module     string
+	Since      int    // minor contract version that introduced it
+	Capability string // what each of its rows needs that names no other; empty: none
+	Doc        string
+	Rows       []Function
 }
 
 // Clock ids of pxos.clock.
@@ -137,6 +141,40 @@ const (
 	MaxArgs      = 16 << 20 // bytes of JSON arguments
 	MaxErrorText = 64 << 10 // bytes of an error's type and message together
 )
+
+// Flags of pixelfs.open, added together.
+const (
+	FileRead      = 1
+	FileWrite     = 2
+	FileCreate    = 4  // make the file when there is none
+	FileExclusive = 8  // with FileCreate: fail when there is one
+	FileTruncate  = 16 // begin with an empty file
+	FileAppend    = 32 // write at the end, whatever the position
+)
+
+// What pixelfs.stat finds at a path.
+const (
+	EntryFile      = 0
+	EntryDirectory = 1
+)
+
+// Where pixelfs.seek counts from.
+const (
+	SeekStart   = 0
+	SeekCurrent = 1
+	SeekEnd     = 2
+)
+
+// Flags of infinitemap.open, added together.
+const (
+	MapRead   = 1
+	MapWrite  = 2
+	MapCreate = 4 // make the map when there is none
+)
+
+// MaxMapLevel is the highest level of infinitemap.read_region: one pixel of it
+// stands for 2^MaxMapLevel by 2^MaxMapLevel of the plane.
+const MaxMapLevel = 63
 
 // Families returns the table: every family of host functions in this contract
 // version, in a fixed order. It is the single source of the host's registration,
@@ -168,12 +206,16 @@ func Lookup(module, name string) *Function {
 	return nil
 }
 
-var families = []Family{pxosFamily}
+var families = []Family{pxosFamily, pixelfsFamily, infinitemapFamily}
 
 func init() {
 	for i := range families {
 		for j := range families[i].Rows {
-			families[i].Rows[j].Module = families[i].Module
+			row := &families[i].Rows[j]
+			row.Module, row.Since = families[i].Module, max(row.Since, families[i].Since)
+			if row.Capability == "" {
+				row.Capability = families[i].Capability
+			}
 		}
 	}
 }

@@ -313,22 +313,20 @@ func (v *validator) capabilities(t *strict.Table, m *Manifest) {
 			Path:   c.Text("path", false),
 			Mode:   c.Text("mode", false),
 			Name:   c.Text("name", false),
+			Area:   c.Text("area", false),
 			Reason: c.Text("reason", true),
 		}
 		cap.Optional, _ = c.Bool("optional")
-		if cap.Kind == CapDir && cap.Mode == "" {
+		if cap.Mode == "" && CapabilityHas(cap.Kind, "mode") {
 			cap.Mode = ModeRead
 		}
 		if cap.Kind != "" {
-			if fault := cap.fault(); fault != "" {
+			for _, fault := range cap.faults() {
 				c.Fault("", "%s", fault)
 			}
 		}
-		if cap.Kind == CapDir && cap.Name != "" || cap.Kind == CapEnv && cap.Path+cap.Mode != "" {
-			c.Fault("", "has keys that do not belong to kind %q", cap.Kind)
-		}
 		for _, other := range m.Capabilities {
-			if other.Kind == cap.Kind && other.Path == cap.Path && other.Name == cap.Name {
+			if other.SameThing(cap) {
 				c.Fault("", "asks for %s a second time", cap)
 			}
 		}

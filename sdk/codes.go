@@ -8,7 +8,7 @@ import "strconv"
 // from.
 const (
 	ABIMajor = 1
-	ABIMinor = 0
+	ABIMinor = 1
 )
 
 // Sizes that one host call may carry, in bytes.

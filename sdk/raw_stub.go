@@ -4,7 +4,9 @@
 
 package pxos
 
-import "github.com/pxos/pxos/sdk/internal/hostapi"
+import (
+	"github.com/pxos/pxos/sdk/internal/hostapi"
+)
 
 // Natively the host functions reach the host that package pxostest installed.
 // Without one each of them answers CodeUnsupported.

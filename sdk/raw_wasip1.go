@@ -4,7 +4,9 @@
 
 package pxos
 
-import "unsafe"
+import (
+	"unsafe"
+)
 
 //go:wasmimport pxos abi_version
 //go:noescape

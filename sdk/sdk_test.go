@@ -158,7 +158,7 @@ func TestHostFunctions(t *testing.T) {
 	h := &pxostest.Host{Granted: []pxos.Capability{{Kind: "env", Name: "LANG"}}, Stdin: strings.NewReader("input"), Seed: 1}
 	var first, second, other map[string]any
 	h.Run(t, "host", nil).Decode(t, &first)
-	if first["abi"] != "1.0" && first["abi"] != "1 . 0" || first["later"] != true || first["year"] != 2026.0 || first["elapsed"] != true || first["stdin"] != "input" {
+	if first["abi"] != "1.1" || first["later"] != true || first["year"] != 2026.0 || first["elapsed"] != true || first["stdin"] != "input" {
 		t.Errorf("got %v", first)
 	}
 	if caps := fmt.Sprint(first["caps"]); caps != "[map[kind:env name:LANG]]" {

@@ -47,13 +47,14 @@ func runGuest(c *pxos.Context) error {
 	defer rt.Close(ctx)
 	wasi_snapshot_preview1.MustInstantiate(ctx, rt)
 	for _, fam := range abi.Families() {
+		host := installedHost(fam.Module)
 		b := rt.NewHostModuleBuilder(fam.Module)
 		for _, row := range fam.Rows {
 			var params []api.ValueType
 			for _, v := range row.Lower() {
 				params = append(params, api.ValueType(v))
 			}
-			method := hostMethod(row)
+			method := hostMethod(host, row)
 			b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(_ context.Context, m api.Module, stack []uint64) {
 				bridge(row, method, m.Memory(), stack)
 			}), params, []api.ValueType{api.ValueTypeI32}).Export(row.Name)
@@ -71,9 +72,21 @@ func runGuest(c *pxos.Context) error {
 	return err
 }
 
+// installedHost returns the fake of a family.
+func installedHost(module string) reflect.Value {
+	switch module {
+	case "pxos":
+		return reflect.ValueOf(*hostapi.Pxos.Load())
+	case "pixelfs":
+		return reflect.ValueOf(*hostapi.Pixelfs.Load())
+	case "infinitemap":
+		return reflect.ValueOf(*hostapi.Infinitemap.Load())
+	}
+	panic("there is no fake of " + module)
+}
+
 // hostMethod finds the fake's method of a row; the names differ in case only.
-func hostMethod(row abi.Function) reflect.Value {
-	host := reflect.ValueOf(*hostapi.Pxos.Load())
+func hostMethod(host reflect.Value, row abi.Function) reflect.Value {
 	for i := range host.NumMethod() {
 		if strings.EqualFold(host.Type().Method(i).Name, strings.ReplaceAll(row.Name, "_", "")) {
 			return host.Method(i)
@@ -100,6 +113,8 @@ func bridge(row abi.Function, method reflect.Value, mem api.Memory, stack []uint
 			in = append(in, reflect.ValueOf(uint32(next())))
 		case abi.U64:
 			in = append(in, reflect.ValueOf(next()))
+		case abi.S64:
+			in = append(in, reflect.ValueOf(int64(next())))
 		case abi.F64:
 			in = append(in, reflect.ValueOf(api.DecodeF64(next())))
 		case abi.Text, abi.Bytes, abi.Fill, abi.Buffer, abi.Part:
@@ -183,7 +198,7 @@ func TestGoGuest(t *testing.T) {
 		typ, msg            string
 	}{
 		{name: "everything", program: "probe:all", args: `{"word":"ä","times":2}`, argv: []string{"-x"},
-			result: `{"abi":"1.0","caps":[{"kind":"dir","path":"/data","mode":"read"}],"elapsed":"2µs","files":["cartridge.toml 1 2d711642","data/a.txt 6 bef57ec7","data/b.txt 5000 RANDOM"],"now":"2026-01-01T00:00:00.000001Z","random":"RANDOM","words":"ää"}`,
+			result: `{"abi":"1.1","caps":[{"kind":"dir","path":"/data","mode":"read"}],"elapsed":"2µs","files":["cartridge.toml 1 2d711642","data/a.txt 6 bef57ec7","data/b.txt 5000 RANDOM"],"now":"2026-01-01T00:00:00.000001Z","random":"RANDOM","words":"ää"}`,
 			stdout: "probe:all [-x]\n"},
 		{name: "large arguments and result", program: "probe:large", args: large, result: large},
 		{name: "typed error", program: "probe:fail", args: `{}`, typ: "too_bad", msg: "no luck: 7"},
@@ -244,7 +259,7 @@ func TestCGuest(t *testing.T) {
 	guestModule = buildC(t, "-std=c99", "testdata/probe.c")
 	h := guestHost
 	r := h.Run(t, "probe:c", json.RawMessage(`{"n":[1,2]}`))
-	want := `{"abi":"1.0","program":"probe:c","args":{"n":[1,2]},"caps":[{"kind":"dir","path":"/data","mode":"read"}],"random":1,"year":2026,"list":22,"first":"data/a.txt","size":6,"part":"cdef","codes":"too_small not_found invalid"}`
+	want := `{"abi":"1.1","program":"probe:c","args":{"n":[1,2]},"caps":[{"kind":"dir","path":"/data","mode":"read"}],"random":1,"year":2026,"list":22,"first":"data/a.txt","size":6,"part":"cdef","codes":"too_small not_found invalid"}`
 	if r.Err != nil || string(r.JSON) != want || string(r.Stdout) != "1 words\n" || len(r.Logs) != 1 {
 		t.Errorf("error %+v, stdout %q, stderr %q, logs %v\nresult %s\nwant   %s", r.Err, r.Stdout, r.Stderr, r.Logs, r.JSON, want)
 	}

@@ -31,6 +31,8 @@ func cParams(f abi.Function, text bool) []cParam {
 			out = append(out, cParam{"uint32_t " + n, n, p.Doc})
 		case abi.U64:
 			out = append(out, cParam{"uint64_t " + n, n, p.Doc})
+		case abi.S64:
+			out = append(out, cParam{"int64_t " + n, n, p.Doc})
 		case abi.F64:
 			out = append(out, cParam{"double " + n, n, p.Doc})
 		case abi.Text:
@@ -155,6 +157,7 @@ enum {
 	b.WriteString("    default: return \"unknown\";\n  }\n}\n")
 	for _, fam := range abi.Families() {
 		b.WriteString("\n/* ---- " + fam.Module + " ----\n" + wrapped(" * ", fam.Doc) + " */\n")
+		cConstants(&b, fam)
 		for _, f := range fam.Rows {
 			cDeclaration(&b, f)
 		}

@@ -3,7 +3,8 @@
 // by "go generate ./abi" or "go run ./abi/gen", takes no arguments, and finds the
 // repository from the working directory.
 //
-// A further family needs nothing here: its rows appear in every output.
+// A further family needs nothing here: its rows appear in every output. Constants
+// that its parameters take are listed in constants.go.
 package main
 
 import (
@@ -11,6 +12,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/pxos/pxos/abi"
 )
 
 func main() {
@@ -51,17 +54,26 @@ type output struct {
 // the reference page come from the comments of the Go sources.
 func outputs(root string) ([]output, error) {
 	var out []output
-	for _, g := range []struct {
+	type generator struct {
 		path string
 		make func(root string) ([]byte, error)
-	}{
-		{"sdk/raw_wasip1.go", goImports},
-		{"sdk/raw_stub.go", goStubs},
+	}
+	all := []generator{
 		{"sdk/codes.go", goCodes},
 		{"sdk/internal/hostapi/hostapi.go", goHostAPI},
 		{"sdk/c/pxos.h", cHeader},
 		{"abi/ABI.md", referencePage},
-	} {
+	}
+	for _, fam := range abi.Families() {
+		dir, _ := goPackage(fam)
+		all = append(all,
+			generator{dir + "/raw_wasip1.go", func(string) ([]byte, error) { return goImports(fam) }},
+			generator{dir + "/raw_stub.go", func(string) ([]byte, error) { return goStubs(fam) }})
+		if constants[fam.Module] != nil {
+			all = append(all, generator{dir + "/raw_constants.go", func(string) ([]byte, error) { return goConstants(fam) }})
+		}
+	}
+	for _, g := range all {
 		data, err := g.make(root)
 		if err != nil {
 			return nil, fmt.Errorf("generate %s: %w", g.path, err)

@@ -39,9 +39,10 @@ var manifestKeys = []key{
 	{"programs.*", "kind", "string", true, "`wasi` for a plain command, `sdk` for a program with JSON arguments and result"},
 	{"programs.*", "description", "string", false, "one line for the person who looks for a program"},
 	{"capabilities", "kind", "string", true, "a capability kind, see below"},
-	{"capabilities", "path", "string", false, "kind `dir`: absolute path under which the guest sees the directory, not `/` and not `/tmp`"},
-	{"capabilities", "mode", "string", false, "kind `dir`: `read` (default) or `write`, which includes reading"},
-	{"capabilities", "name", "string", false, "kind `env`: name of the variable"},
+	{"capabilities", "path", "string", false, "kind `dir`: absolute path under which the guest sees the directory, not `/` and not `/tmp`; kind `pixelfs`: `/` for all files, or an absolute path such as `/notes` for what lies at or below it"},
+	{"capabilities", "mode", "string", false, "kinds `dir`, `pixelfs` and `infinitemap`: `read` (default) or `write`, which includes reading"},
+	{"capabilities", "name", "string", false, "kind `env`: name of the variable; kind `infinitemap`: name of the map, or `*` for all maps"},
+	{"capabilities", "area", "string", false, "kind `infinitemap`: `x,y,width,height` in whole numbers such as `-100,-100,200,200`; without it the whole plane"},
 	{"capabilities", "reason", "string", true, "why it is needed, for the person who decides"},
 	{"capabilities", "optional", "bool", false, "`true` when the cartridge runs without it as well; otherwise it runs only when it is granted"},
 }
@@ -66,6 +67,7 @@ var kindDocs = []struct {
 }{
 	{abi.U32, "a number, read as unsigned"},
 	{abi.U64, "a number, read as unsigned"},
+	{abi.S64, "a number, read as signed"},
 	{abi.F64, "a number"},
 	{abi.Bytes, "pointer, length: data that the host reads"},
 	{abi.Text, "pointer, length: UTF-8 text that the host reads; anything else is `invalid`"},
@@ -83,6 +85,10 @@ func capabilityDoc(kind string) (keys, short, doc string) {
 		return "`path`, `mode`", "`dir:/data:read`", "a directory of the host, seen by the guest under `path`"
 	case abi.CapEnv:
 		return "`name`", "`env:LANG`", "one environment variable of the host"
+	case abi.CapInfiniteMap:
+		return "`name`, `mode`, `area`", "`infinitemap:world:write`, `infinitemap:world:read:-100,-100,200,200`", "one map of the cartridge's lineage, or every map with the name `*`; with an area only that part. Covers requests for a map, an area and a mode that lie within"
+	case abi.CapPixelFS:
+		return "`path`, `mode`", "`pixelfs:/notes:write`", "the files that the cartridge's lineage keeps as pixels, at `path` and below: through the family `pixelfs`, and as the directory `/pixelfs`. Covers requests for paths and modes that lie within"
 	}
 	return "", "", ""
 }

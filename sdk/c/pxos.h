@@ -2,7 +2,7 @@
  *
  * pxos.h: the host functions of pxOS for programs in C and C++.
  *
- * Contract version 1.0. Every function returns a pxos_code. Pointers must lie in
+ * Contract version 1.1. Every function returns a pxos_code. Pointers must lie in
  * the program's memory; text is UTF-8 and need not end in a NUL byte unless a
  * function says so. Compile with: clang --target=wasm32-wasi -O2
  *
@@ -19,7 +19,7 @@
 #endif
 
 #define PXOS_ABI_MAJOR 1
-#define PXOS_ABI_MINOR 0
+#define PXOS_ABI_MINOR 1
 
 /* Sizes that one call may carry, in bytes. */
 #define PXOS_MAX_RESULT 16777216u
@@ -209,6 +209,482 @@ pxos_code pxos_archive_stat(const char *path, uint32_t path_length, uint64_t *si
 PXOS_IMPORT("pxos", "archive_read")
 pxos_code pxos_archive_read(const char *path, uint32_t path_length, uint64_t offset, void *data, uint32_t data_capacity, uint32_t *data_length);
 
+/* ---- pixelfs ----
+ * Files that are kept as pixels, in a namespace of the cartridge's lineage. A
+ * path is slash-separated UTF-8 in NFC, with or without one slash in front,
+ * such as notes/2026/a.txt; the empty path and / are the root. A part has at
+ * most 200 bytes and is not empty, . or ..; a path has at most 1024 bytes and
+ * 32 parts; control characters are refused. A path that breaks these rules is
+ * invalid. A path outside what was granted is denied, and so is a change where
+ * only reading was granted. Directories above a granted path can be listed and
+ * show only what leads to it; a path that is granted for writing exists from
+ * the start. What a handle wrote is visible to every handle of the same run at
+ * once, and to others when it is committed, by sync or close, as one whole
+ * version; a handle that is still open when the run ends is closed then. Every
+ * content that is replaced or removed stays as a version. Content that does not
+ * match its checksums is corrupt; more than the namespace may hold, or than may
+ * be open at once, is limit; a change that the medium refuses, or has no room
+ * for, is io.
+ */
+
+/* Flags of open, added together. */
+#define PXOS_PIXELFS_READ 1u
+#define PXOS_PIXELFS_WRITE 2u
+#define PXOS_PIXELFS_CREATE 4u /* make the file when there is none */
+#define PXOS_PIXELFS_EXCLUSIVE 8u /* with create: fail when there is one */
+#define PXOS_PIXELFS_TRUNCATE 16u /* begin with an empty file */
+#define PXOS_PIXELFS_APPEND 32u /* write at the end, whatever the position */
+
+/* What stat finds. */
+#define PXOS_PIXELFS_FILE 0u
+#define PXOS_PIXELFS_DIRECTORY 1u
+
+/* Where seek counts from. */
+#define PXOS_PIXELFS_SEEK_START 0u
+#define PXOS_PIXELFS_SEEK_CURRENT 1u
+#define PXOS_PIXELFS_SEEK_END 2u
+
+/** Opens a file. A missing file, or a missing directory above it, is not_found;
+ *  a directory is invalid; a file that another run or process is writing is
+ *  busy when it is opened for writing.
+ *  Needs the capability pixelfs.
+ *  @param path the file
+ *  @param path_length bytes of path
+ *  @param flags a sum of 1 read, 2 write, 4 create when missing, 8 with create:
+ *         fail with exists when it is there, 16 begin empty, 32 write at the
+ *         end; 4, 16 and 32 need 2, and 1 or 2 is needed
+ *  @param handle receives the open file
+ */
+PXOS_IMPORT("pixelfs", "open")
+pxos_code pxos_pixelfs_open(const char *path, uint32_t path_length, uint32_t flags, uint32_t *handle);
+
+/** Opens an earlier version of a file, also of one in the trash, for reading.
+ *  Needs the capability pixelfs.
+ *  @param path the file
+ *  @param path_length bytes of path
+ *  @param version a version as versions names it
+ *  @param handle receives the open version
+ */
+PXOS_IMPORT("pixelfs", "open_version")
+pxos_code pxos_pixelfs_open_version(const char *path, uint32_t path_length, uint64_t version, uint32_t *handle);
+
+/** Reads at the position and moves it on. At or past the end it reads nothing
+ *  and is no error. A handle that was not opened for reading is bad_handle.
+ *  Needs the capability pixelfs.
+ *  @param handle an open file
+ *  @param data receives the content from the position on
+ *  @param data_capacity bytes that fit
+ *  @param data_length receives the bytes written, fewer than fit only at the
+ *         end
+ */
+PXOS_IMPORT("pixelfs", "read")
+pxos_code pxos_pixelfs_read(uint32_t handle, void *data, uint32_t data_capacity, uint32_t *data_length);
+
+/** Reads at an offset and leaves the position alone. At or past the end it
+ *  reads nothing and is no error.
+ *  Needs the capability pixelfs.
+ *  @param handle an open file
+ *  @param offset first byte to read
+ *  @param data receives the content from offset on
+ *  @param data_capacity bytes that fit
+ *  @param data_length receives the bytes written, fewer than fit only at the
+ *         end
+ */
+PXOS_IMPORT("pixelfs", "read_at")
+pxos_code pxos_pixelfs_read_at(uint32_t handle, uint64_t offset, void *data, uint32_t data_capacity, uint32_t *data_length);
+
+/** Writes at the position, or at the end for a handle that appends, and moves
+ *  the position behind it. A gap before it reads as zeros. A handle that was
+ *  not opened for writing is bad_handle.
+ *  Needs the capability pixelfs.
+ *  @param handle an open file
+ *  @param data what to write
+ *  @param data_length bytes of data
+ *  @param written receives bytes written, all of data
+ */
+PXOS_IMPORT("pixelfs", "write")
+pxos_code pxos_pixelfs_write(uint32_t handle, const void *data, uint32_t data_length, uint32_t *written);
+
+/** Writes at an offset and leaves the position alone. A gap before it reads as
+ *  zeros. A handle that appends is invalid.
+ *  Needs the capability pixelfs.
+ *  @param handle an open file
+ *  @param offset first byte to write
+ *  @param data what to write
+ *  @param data_length bytes of data
+ *  @param written receives bytes written, all of data
+ */
+PXOS_IMPORT("pixelfs", "write_at")
+pxos_code pxos_pixelfs_write_at(uint32_t handle, uint64_t offset, const void *data, uint32_t data_length, uint32_t *written);
+
+/** Moves the position, also past the end. A position before the start is
+ *  invalid.
+ *  Needs the capability pixelfs.
+ *  @param handle an open file
+ *  @param offset bytes, negative to the left
+ *  @param whence 0 from the start, 1 from the position, 2 from the end
+ *  @param position receives the new position
+ */
+PXOS_IMPORT("pixelfs", "seek")
+pxos_code pxos_pixelfs_seek(uint32_t handle, int64_t offset, uint32_t whence, uint64_t *position);
+
+/** Stores the size of an open file.
+ *  Needs the capability pixelfs.
+ *  @param handle an open file
+ *  @param size receives bytes, with what is not committed yet
+ */
+PXOS_IMPORT("pixelfs", "size")
+pxos_code pxos_pixelfs_size(uint32_t handle, uint64_t *size);
+
+/** Cuts a file, or extends it with zeros. The position stays.
+ *  Needs the capability pixelfs.
+ *  @param handle an open file
+ *  @param size bytes
+ */
+PXOS_IMPORT("pixelfs", "truncate")
+pxos_code pxos_pixelfs_truncate(uint32_t handle, uint64_t size);
+
+/** Commits what was written, so that it survives a power cut. Between open and
+ *  close the commits of one file make one version.
+ *  Needs the capability pixelfs.
+ *  @param handle an open file
+ */
+PXOS_IMPORT("pixelfs", "sync")
+pxos_code pxos_pixelfs_sync(uint32_t handle);
+
+/** Commits what was written and closes the handle. The handle is closed also
+ *  when the commit fails, and the file then keeps its last committed content.
+ *  Needs the capability pixelfs.
+ *  @param handle an open file
+ */
+PXOS_IMPORT("pixelfs", "close")
+pxos_code pxos_pixelfs_close(uint32_t handle);
+
+/** Stores what is known of a file or directory, of a file its last committed
+ *  content.
+ *  Needs the capability pixelfs.
+ *  @param path a file or directory
+ *  @param path_length bytes of path
+ *  @param kind receives 0 file, 1 directory
+ *  @param size receives bytes; 0 for a directory
+ *  @param modified receives nanoseconds since 1970-01-01 UTC; 0 when not known
+ *  @param digest receives SHA-256 of the content; zeros for a directory
+ *  @param version receives number of the current version, from 1 on; 0 for a
+ *         directory
+ */
+PXOS_IMPORT("pixelfs", "stat")
+pxos_code pxos_pixelfs_stat(const char *path, uint32_t path_length, uint32_t *kind, uint64_t *size, uint64_t *modified, uint8_t digest[32], uint64_t *version);
+
+/** Stores what lies in a directory. A file is invalid.
+ *  Needs the capability pixelfs.
+ *  @param path a directory
+ *  @param path_length bytes of path
+ *  @param names each name followed by a NUL byte, a directory's with a slash
+ *         before it, sorted by bytes without the slash
+ *  @param names_capacity bytes that fit
+ *  @param names_length receives the bytes of the whole names, also when it does
+ *         not fit
+ */
+PXOS_IMPORT("pixelfs", "list")
+pxos_code pxos_pixelfs_list(const char *path, uint32_t path_length, void *names, uint32_t names_capacity, uint32_t *names_length);
+
+/** Makes a directory. What is there already is exists, a missing directory
+ *  above it not_found.
+ *  Needs the capability pixelfs.
+ *  @param path the new directory
+ *  @param path_length bytes of path
+ */
+PXOS_IMPORT("pixelfs", "mkdir")
+pxos_code pxos_pixelfs_mkdir(const char *path, uint32_t path_length);
+
+/** Renames a file with its versions, or a directory with all it holds. A file
+ *  at the new path is replaced, and its content stays as a version; a directory
+ *  there, or any replacement of one kind by the other, is exists. A directory
+ *  into itself is invalid.
+ *  Needs the capability pixelfs.
+ *  @param from a file or directory
+ *  @param from_length bytes of from
+ *  @param to its new path
+ *  @param to_length bytes of to
+ */
+PXOS_IMPORT("pixelfs", "rename")
+pxos_code pxos_pixelfs_rename(const char *from, uint32_t from_length, const char *to, uint32_t to_length);
+
+/** Moves a file, or a directory with all it holds, to the trash, from where
+ *  restore brings it back. The root and a granted path itself are invalid.
+ *  Needs the capability pixelfs.
+ *  @param path a file or directory
+ *  @param path_length bytes of path
+ */
+PXOS_IMPORT("pixelfs", "trash")
+pxos_code pxos_pixelfs_trash(const char *path, uint32_t path_length);
+
+/** Reads a file completely and compares it with its checksums: corrupt when
+ *  they differ.
+ *  Needs the capability pixelfs.
+ *  @param path a file
+ *  @param path_length bytes of path
+ */
+PXOS_IMPORT("pixelfs", "verify")
+pxos_code pxos_pixelfs_verify(const char *path, uint32_t path_length);
+
+/** Stores the versions of a file, the current one included; also of a file in
+ *  the trash, where none is current. A path that never held a file is
+ *  not_found.
+ *  Needs the capability pixelfs.
+ *  @param path a file
+ *  @param path_length bytes of path
+ *  @param json a JSON array, newest first, of objects {"version": number,
+ *         "size": bytes, "modified": nanoseconds since 1970-01-01 UTC,
+ *         "digest": "64 hex digits", "current": bool}
+ *  @param json_capacity bytes that fit
+ *  @param json_length receives the bytes of the whole json, also when it does
+ *         not fit
+ */
+PXOS_IMPORT("pixelfs", "versions")
+pxos_code pxos_pixelfs_versions(const char *path, uint32_t path_length, void *json, uint32_t json_capacity, uint32_t *json_length);
+
+/** Makes an earlier version the current content of a file; what was current
+ *  stays as a version. With version 0 the file or directory in the trash comes
+ *  back, and exists is returned when something took its place.
+ *  Needs the capability pixelfs.
+ *  @param path a file, or what lay there
+ *  @param path_length bytes of path
+ *  @param version a version as versions names it, or 0 for what trash removed
+ *         last from that path
+ */
+PXOS_IMPORT("pixelfs", "restore")
+pxos_code pxos_pixelfs_restore(const char *path, uint32_t path_length, uint64_t version);
+
+/* ---- infinitemap ----
+ * Planes of pixels without an end, called maps, in a namespace of the
+ * cartridge's lineage. x grows to the right and y downwards; both are signed
+ * 64-bit numbers and every value is a place. What nobody wrote is black. A
+ * pixel is three bytes, red, green and blue; pixels of a rectangle lie row by
+ * row from the top left one, without padding. A rectangle that reaches beyond
+ * the plane, or whose buffer does not have the exact size, is invalid. A call
+ * that touches a place outside the granted areas is denied, and so are writing
+ * where only reading was granted, and bounds, stats and snapshot with only a
+ * part of the map granted. One grant must cover the whole call. What a run
+ * wrote is visible to itself at once, and to others after flush, all of it or
+ * nothing; a map that is still open when the run ends is closed then. Reading
+ * goes on when a part of the map is damaged: a call that needs that part is
+ * corrupt, the others work. A change that the medium refuses, or has no room
+ * for, is io and stays in memory for a later flush; too many open maps are
+ * limit.
+ */
+
+/* Flags of open, added together. */
+#define PXOS_INFINITEMAP_READ 1u
+#define PXOS_INFINITEMAP_WRITE 2u /* and read */
+#define PXOS_INFINITEMAP_CREATE 4u /* make the map when there is none */
+
+/* The highest level of read_region. */
+#define PXOS_INFINITEMAP_MAX_LEVEL 63u
+
+/** Stores the names of the maps that exist and that the run may open.
+ *  Needs the capability infinitemap.
+ *  @param names each name followed by a NUL byte, sorted
+ *  @param names_capacity bytes that fit
+ *  @param names_length receives the bytes of the whole names, also when it does
+ *         not fit
+ */
+PXOS_IMPORT("infinitemap", "list")
+pxos_code pxos_infinitemap_list(void *names, uint32_t names_capacity, uint32_t *names_length);
+
+/** Opens a map. One that does not exist is not_found; one that another run or
+ *  process is writing is busy when it is opened for writing. A reader sees the
+ *  last flush before it opened.
+ *  Needs the capability infinitemap.
+ *  @param name 1 to 64 characters of a-z, 0-9, - and _, beginning with a letter
+ *         or digit
+ *  @param name_length bytes of name
+ *  @param flags a sum of 1 read, 2 read and write, 4 create when missing; 4
+ *         needs 2, and 1 or 2 is needed
+ *  @param handle receives the open map
+ */
+PXOS_IMPORT("infinitemap", "open")
+pxos_code pxos_infinitemap_open(const char *name, uint32_t name_length, uint32_t flags, uint32_t *handle);
+
+/** Flushes and closes a map. The handle is closed also when the flush fails,
+ *  and the map then stays as the last flush left it.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ */
+PXOS_IMPORT("infinitemap", "close")
+pxos_code pxos_infinitemap_close(uint32_t handle);
+
+/** Stores the colour of one pixel.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ *  @param x the place
+ *  @param y the place
+ *  @param rgb receives red << 16 | green << 8 | blue
+ */
+PXOS_IMPORT("infinitemap", "get")
+pxos_code pxos_infinitemap_get(uint32_t handle, int64_t x, int64_t y, uint32_t *rgb);
+
+/** Changes one pixel.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ *  @param x the place
+ *  @param y the place
+ *  @param rgb red << 16 | green << 8 | blue; more than 0xffffff is invalid
+ */
+PXOS_IMPORT("infinitemap", "set")
+pxos_code pxos_infinitemap_set(uint32_t handle, int64_t x, int64_t y, uint32_t rgb);
+
+/** Stores the colours of many pixels, anywhere.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ *  @param points 16 bytes each: x and y as i64
+ *  @param points_length bytes of points
+ *  @param colours 3 bytes each: red, green, blue, in the order of the points
+ *  @param colours_length bytes to fill
+ */
+PXOS_IMPORT("infinitemap", "get_many")
+pxos_code pxos_infinitemap_get_many(uint32_t handle, const void *points, uint32_t points_length, void *colours, uint32_t colours_length);
+
+/** Changes many pixels, anywhere, in their order. When one of them is refused
+ *  none is changed.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ *  @param pixels 20 bytes each: x and y as i64, red, green, blue, and a byte
+ *         that is 0
+ *  @param pixels_length bytes of pixels
+ */
+PXOS_IMPORT("infinitemap", "set_many")
+pxos_code pxos_infinitemap_set_many(uint32_t handle, const void *pixels, uint32_t pixels_length);
+
+/** Stores a rectangle of pixels. At level k the pixel x, y is the mean of those
+ *  of the four below it that are not black, down to the plane, so that it is
+ *  black only where all it stands for is; its place in the plane is x * 2^k, y
+ *  * 2^k.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ *  @param x left column, in pixels of the level
+ *  @param y top row, in pixels of the level
+ *  @param width columns
+ *  @param height rows
+ *  @param level 0 for the pixels themselves; at level k, up to 63, a pixel
+ *         stands for 2^k by 2^k of them
+ *  @param pixels 3 * width * height bytes
+ *  @param pixels_length bytes to fill
+ */
+PXOS_IMPORT("infinitemap", "read_region")
+pxos_code pxos_infinitemap_read_region(uint32_t handle, int64_t x, int64_t y, uint32_t width, uint32_t height, uint32_t level, void *pixels, uint32_t pixels_length);
+
+/** Changes a rectangle of pixels. When it is refused nothing is changed.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ *  @param x left column
+ *  @param y top row
+ *  @param width columns
+ *  @param height rows
+ *  @param pixels 3 * width * height bytes
+ *  @param pixels_length bytes of pixels
+ */
+PXOS_IMPORT("infinitemap", "write_region")
+pxos_code pxos_infinitemap_write_region(uint32_t handle, int64_t x, int64_t y, uint32_t width, uint32_t height, const void *pixels, uint32_t pixels_length);
+
+/** Stores the bytes that write_bytes of as many bytes wrote at that place.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ *  @param x left column
+ *  @param y top row
+ *  @param data as many bytes as were written
+ *  @param data_length bytes to fill
+ */
+PXOS_IMPORT("infinitemap", "read_bytes")
+pxos_code pxos_infinitemap_read_bytes(uint32_t handle, int64_t x, int64_t y, void *data, uint32_t data_length);
+
+/** Lays bytes out as pixels, row by row, in a block as wide as a tile, or as
+ *  there are pixels when they are fewer. The rest of the last row becomes
+ *  zeros. Without bytes nothing is written.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ *  @param x left column
+ *  @param y top row
+ *  @param data any bytes, three to a pixel
+ *  @param data_length bytes of data
+ */
+PXOS_IMPORT("infinitemap", "write_bytes")
+pxos_code pxos_infinitemap_write_bytes(uint32_t handle, int64_t x, int64_t y, const void *data, uint32_t data_length);
+
+/** Stores the square of pixels around a place. What lies beyond the plane is
+ *  black.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ *  @param x the place in the middle
+ *  @param y the place in the middle
+ *  @param radius r
+ *  @param pixels 3 * (2r+1) * (2r+1) bytes, the place itself in the middle
+ *  @param pixels_length bytes to fill
+ */
+PXOS_IMPORT("infinitemap", "neighbours")
+pxos_code pxos_infinitemap_neighbours(uint32_t handle, int64_t x, int64_t y, uint32_t radius, void *pixels, uint32_t pixels_length);
+
+/** Stores which tiles that touch a rectangle were ever written. It costs what
+ *  it finds, not what the rectangle covers.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ *  @param x left column
+ *  @param y top row
+ *  @param width columns; 0 as far as the plane reaches
+ *  @param height rows; 0 as far as the plane reaches
+ *  @param tiles 16 bytes each: x and y of the first pixel as i64, sorted by y,
+ *         then by x
+ *  @param tiles_capacity bytes that fit
+ *  @param tiles_length receives the bytes of the whole tiles, also when it does
+ *         not fit
+ */
+PXOS_IMPORT("infinitemap", "tiles")
+pxos_code pxos_infinitemap_tiles(uint32_t handle, int64_t x, int64_t y, uint64_t width, uint64_t height, void *tiles, uint32_t tiles_capacity, uint32_t *tiles_length);
+
+/** Stores the smallest rectangle that holds every tile that was written, edges
+ *  included. An empty map is not_found.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ *  @param min_x receives the first column, a signed number
+ *  @param min_y receives the first row, a signed number
+ *  @param max_x receives the last column, a signed number
+ *  @param max_y receives the last row, a signed number
+ */
+PXOS_IMPORT("infinitemap", "bounds")
+pxos_code pxos_infinitemap_bounds(uint32_t handle, uint64_t *min_x, uint64_t *min_y, uint64_t *max_x, uint64_t *max_y);
+
+/** Stores what is known of a map.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ *  @param json a JSON object {"tile_size": pixels of a tile's side, "tiles":
+ *         tiles written, "levels": levels that are kept, "dirty": tiles that
+ *         are not flushed, "bytes": on disk, "generation": flushes so far,
+ *         "writable": bool}; later versions add keys
+ *  @param json_capacity bytes that fit
+ *  @param json_length receives the bytes of the whole json, also when it does
+ *         not fit
+ */
+PXOS_IMPORT("infinitemap", "stats")
+pxos_code pxos_infinitemap_stats(uint32_t handle, void *json, uint32_t json_capacity, uint32_t *json_length);
+
+/** Commits every change since the last flush, all of it or nothing, so that it
+ *  survives a power cut.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ */
+PXOS_IMPORT("infinitemap", "flush")
+pxos_code pxos_infinitemap_flush(uint32_t handle);
+
+/** Flushes, and keeps the map as it is now under a name, which the owner can
+ *  restore. A name that is taken is exists.
+ *  Needs the capability infinitemap.
+ *  @param handle an open map
+ *  @param name as a map's name
+ *  @param name_length bytes of name
+ */
+PXOS_IMPORT("infinitemap", "snapshot")
+pxos_code pxos_infinitemap_snapshot(uint32_t handle, const char *name, uint32_t name_length);
+
 #ifndef PXOS_NO_STDLIB
 
 /** pxos_program_name into memory from malloc, which the caller frees. The data is
@@ -330,6 +806,176 @@ static inline pxos_code pxos_archive_stat_str(const char *path, uint64_t *size, 
 /** pxos_archive_read for NUL-terminated text. */
 static inline pxos_code pxos_archive_read_str(const char *path, uint64_t offset, void *data, uint32_t data_capacity, uint32_t *data_length) {
   return pxos_archive_read(path, (uint32_t)strlen(path), offset, data, data_capacity, data_length);
+}
+
+/** pxos_pixelfs_open for NUL-terminated text. */
+static inline pxos_code pxos_pixelfs_open_str(const char *path, uint32_t flags, uint32_t *handle) {
+  return pxos_pixelfs_open(path, (uint32_t)strlen(path), flags, handle);
+}
+
+/** pxos_pixelfs_open_version for NUL-terminated text. */
+static inline pxos_code pxos_pixelfs_open_version_str(const char *path, uint64_t version, uint32_t *handle) {
+  return pxos_pixelfs_open_version(path, (uint32_t)strlen(path), version, handle);
+}
+
+/** pxos_pixelfs_stat for NUL-terminated text. */
+static inline pxos_code pxos_pixelfs_stat_str(const char *path, uint32_t *kind, uint64_t *size, uint64_t *modified, uint8_t digest[32], uint64_t *version) {
+  return pxos_pixelfs_stat(path, (uint32_t)strlen(path), kind, size, modified, digest, version);
+}
+
+/** pxos_pixelfs_list into memory from malloc, which the caller frees. The data is
+ *  followed by a NUL byte that *length does not count; length may be NULL, and
+ *  text parameters are NUL-terminated. When it fails *names is NULL; PXOS_LIMIT
+ *  also means that malloc had no memory. */
+static inline pxos_code pxos_pixelfs_list_alloc(const char *path, char **names, uint32_t *length) {
+  uint32_t room_ = 256, need_ = 0;
+  *names = NULL;
+  for (;;) {
+    char *mem_ = (char *)malloc((size_t)room_ + 1);
+    if (mem_ == NULL) return PXOS_LIMIT;
+    pxos_code code_ = pxos_pixelfs_list(path, (uint32_t)strlen(path), mem_, room_, &need_);
+    if (code_ == PXOS_OK) {
+      mem_[need_] = 0;
+      *names = mem_;
+      if (length != NULL) *length = need_;
+      return PXOS_OK;
+    }
+    free(mem_);
+    if (code_ != PXOS_TOO_SMALL) return code_;
+    if (need_ <= room_ || need_ == UINT32_MAX) return PXOS_INTERNAL;
+    room_ = need_;
+  }
+}
+
+/** pxos_pixelfs_mkdir for NUL-terminated text. */
+static inline pxos_code pxos_pixelfs_mkdir_str(const char *path) {
+  return pxos_pixelfs_mkdir(path, (uint32_t)strlen(path));
+}
+
+/** pxos_pixelfs_rename for NUL-terminated text. */
+static inline pxos_code pxos_pixelfs_rename_str(const char *from, const char *to) {
+  return pxos_pixelfs_rename(from, (uint32_t)strlen(from), to, (uint32_t)strlen(to));
+}
+
+/** pxos_pixelfs_trash for NUL-terminated text. */
+static inline pxos_code pxos_pixelfs_trash_str(const char *path) {
+  return pxos_pixelfs_trash(path, (uint32_t)strlen(path));
+}
+
+/** pxos_pixelfs_verify for NUL-terminated text. */
+static inline pxos_code pxos_pixelfs_verify_str(const char *path) {
+  return pxos_pixelfs_verify(path, (uint32_t)strlen(path));
+}
+
+/** pxos_pixelfs_versions into memory from malloc, which the caller frees. The data is
+ *  followed by a NUL byte that *length does not count; length may be NULL, and
+ *  text parameters are NUL-terminated. When it fails *json is NULL; PXOS_LIMIT
+ *  also means that malloc had no memory. */
+static inline pxos_code pxos_pixelfs_versions_alloc(const char *path, char **json, uint32_t *length) {
+  uint32_t room_ = 256, need_ = 0;
+  *json = NULL;
+  for (;;) {
+    char *mem_ = (char *)malloc((size_t)room_ + 1);
+    if (mem_ == NULL) return PXOS_LIMIT;
+    pxos_code code_ = pxos_pixelfs_versions(path, (uint32_t)strlen(path), mem_, room_, &need_);
+    if (code_ == PXOS_OK) {
+      mem_[need_] = 0;
+      *json = mem_;
+      if (length != NULL) *length = need_;
+      return PXOS_OK;
+    }
+    free(mem_);
+    if (code_ != PXOS_TOO_SMALL) return code_;
+    if (need_ <= room_ || need_ == UINT32_MAX) return PXOS_INTERNAL;
+    room_ = need_;
+  }
+}
+
+/** pxos_pixelfs_restore for NUL-terminated text. */
+static inline pxos_code pxos_pixelfs_restore_str(const char *path, uint64_t version) {
+  return pxos_pixelfs_restore(path, (uint32_t)strlen(path), version);
+}
+
+/** pxos_infinitemap_list into memory from malloc, which the caller frees. The data is
+ *  followed by a NUL byte that *length does not count; length may be NULL, and
+ *  text parameters are NUL-terminated. When it fails *names is NULL; PXOS_LIMIT
+ *  also means that malloc had no memory. */
+static inline pxos_code pxos_infinitemap_list_alloc(char **names, uint32_t *length) {
+  uint32_t room_ = 256, need_ = 0;
+  *names = NULL;
+  for (;;) {
+    char *mem_ = (char *)malloc((size_t)room_ + 1);
+    if (mem_ == NULL) return PXOS_LIMIT;
+    pxos_code code_ = pxos_infinitemap_list(mem_, room_, &need_);
+    if (code_ == PXOS_OK) {
+      mem_[need_] = 0;
+      *names = mem_;
+      if (length != NULL) *length = need_;
+      return PXOS_OK;
+    }
+    free(mem_);
+    if (code_ != PXOS_TOO_SMALL) return code_;
+    if (need_ <= room_ || need_ == UINT32_MAX) return PXOS_INTERNAL;
+    room_ = need_;
+  }
+}
+
+/** pxos_infinitemap_open for NUL-terminated text. */
+static inline pxos_code pxos_infinitemap_open_str(const char *name, uint32_t flags, uint32_t *handle) {
+  return pxos_infinitemap_open(name, (uint32_t)strlen(name), flags, handle);
+}
+
+/** pxos_infinitemap_tiles into memory from malloc, which the caller frees. The data is
+ *  followed by a NUL byte that *length does not count; length may be NULL, and
+ *  text parameters are NUL-terminated. When it fails *tiles is NULL; PXOS_LIMIT
+ *  also means that malloc had no memory. */
+static inline pxos_code pxos_infinitemap_tiles_alloc(uint32_t handle, int64_t x, int64_t y, uint64_t width, uint64_t height, char **tiles, uint32_t *length) {
+  uint32_t room_ = 256, need_ = 0;
+  *tiles = NULL;
+  for (;;) {
+    char *mem_ = (char *)malloc((size_t)room_ + 1);
+    if (mem_ == NULL) return PXOS_LIMIT;
+    pxos_code code_ = pxos_infinitemap_tiles(handle, x, y, width, height, mem_, room_, &need_);
+    if (code_ == PXOS_OK) {
+      mem_[need_] = 0;
+      *tiles = mem_;
+      if (length != NULL) *length = need_;
+      return PXOS_OK;
+    }
+    free(mem_);
+    if (code_ != PXOS_TOO_SMALL) return code_;
+    if (need_ <= room_ || need_ == UINT32_MAX) return PXOS_INTERNAL;
+    room_ = need_;
+  }
+}
+
+/** pxos_infinitemap_stats into memory from malloc, which the caller frees. The data is
+ *  followed by a NUL byte that *length does not count; length may be NULL, and
+ *  text parameters are NUL-terminated. When it fails *json is NULL; PXOS_LIMIT
+ *  also means that malloc had no memory. */
+static inline pxos_code pxos_infinitemap_stats_alloc(uint32_t handle, char **json, uint32_t *length) {
+  uint32_t room_ = 256, need_ = 0;
+  *json = NULL;
+  for (;;) {
+    char *mem_ = (char *)malloc((size_t)room_ + 1);
+    if (mem_ == NULL) return PXOS_LIMIT;
+    pxos_code code_ = pxos_infinitemap_stats(handle, mem_, room_, &need_);
+    if (code_ == PXOS_OK) {
+      mem_[need_] = 0;
+      *json = mem_;
+      if (length != NULL) *length = need_;
+      return PXOS_OK;
+    }
+    free(mem_);
+    if (code_ != PXOS_TOO_SMALL) return code_;
+    if (need_ <= room_ || need_ == UINT32_MAX) return PXOS_INTERNAL;
+    room_ = need_;
+  }
+}
+
+/** pxos_infinitemap_snapshot for NUL-terminated text. */
+static inline pxos_code pxos_infinitemap_snapshot_str(uint32_t handle, const char *name) {
+  return pxos_infinitemap_snapshot(handle, name, (uint32_t)strlen(name));
 }
 
 #endif /* PXOS_NO_STDLIB */

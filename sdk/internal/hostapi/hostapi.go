@@ -61,3 +61,126 @@ type PxosHost interface {
 	// past the end reads nothing and is no error.
 	ArchiveRead(path string, offset uint64, data []byte) (dataLen uint32, code int32)
 }
+
+// Pixelfs holds the installed implementation of the family pixelfs; nil means none.
+var Pixelfs atomic.Pointer[PixelfsHost]
+
+// PixelfsHost is the family pixelfs. Each result named code is one of the SDK's
+// codes.
+type PixelfsHost interface {
+	// Opens a file. A missing file, or a missing directory above it, is not_found;
+	// a directory is invalid; a file that another run or process is writing is
+	// busy when it is opened for writing.
+	Open(path string, flags uint32) (handle uint32, code int32)
+	// Opens an earlier version of a file, also of one in the trash, for reading.
+	OpenVersion(path string, version uint64) (handle uint32, code int32)
+	// Reads at the position and moves it on. At or past the end it reads nothing
+	// and is no error. A handle that was not opened for reading is bad_handle.
+	Read(handle uint32, data []byte) (dataLen uint32, code int32)
+	// Reads at an offset and leaves the position alone. At or past the end it
+	// reads nothing and is no error.
+	ReadAt(handle uint32, offset uint64, data []byte) (dataLen uint32, code int32)
+	// Writes at the position, or at the end for a handle that appends, and moves
+	// the position behind it. A gap before it reads as zeros. A handle that was
+	// not opened for writing is bad_handle.
+	Write(handle uint32, data []byte) (written uint32, code int32)
+	// Writes at an offset and leaves the position alone. A gap before it reads as
+	// zeros. A handle that appends is invalid.
+	WriteAt(handle uint32, offset uint64, data []byte) (written uint32, code int32)
+	// Moves the position, also past the end. A position before the start is
+	// invalid.
+	Seek(handle uint32, offset int64, whence uint32) (position uint64, code int32)
+	// Stores the size of an open file.
+	Size(handle uint32) (size uint64, code int32)
+	// Cuts a file, or extends it with zeros. The position stays.
+	Truncate(handle uint32, size uint64) (code int32)
+	// Commits what was written, so that it survives a power cut. Between open and
+	// close the commits of one file make one version.
+	Sync(handle uint32) (code int32)
+	// Commits what was written and closes the handle. The handle is closed also
+	// when the commit fails, and the file then keeps its last committed content.
+	Close(handle uint32) (code int32)
+	// Stores what is known of a file or directory, of a file its last committed
+	// content.
+	Stat(path string) (kind uint32, size uint64, modified uint64, digest [32]byte, version uint64, code int32)
+	// Stores what lies in a directory. A file is invalid.
+	List(path string, names []byte) (namesLen uint32, code int32)
+	// Makes a directory. What is there already is exists, a missing directory
+	// above it not_found.
+	Mkdir(path string) (code int32)
+	// Renames a file with its versions, or a directory with all it holds. A file
+	// at the new path is replaced, and its content stays as a version; a directory
+	// there, or any replacement of one kind by the other, is exists. A directory
+	// into itself is invalid.
+	Rename(from string, to string) (code int32)
+	// Moves a file, or a directory with all it holds, to the trash, from where
+	// restore brings it back. The root and a granted path itself are invalid.
+	Trash(path string) (code int32)
+	// Reads a file completely and compares it with its checksums: corrupt when
+	// they differ.
+	Verify(path string) (code int32)
+	// Stores the versions of a file, the current one included; also of a file in
+	// the trash, where none is current. A path that never held a file is
+	// not_found.
+	Versions(path string, json []byte) (jsonLen uint32, code int32)
+	// Makes an earlier version the current content of a file; what was current
+	// stays as a version. With version 0 the file or directory in the trash comes
+	// back, and exists is returned when something took its place.
+	Restore(path string, version uint64) (code int32)
+}
+
+// Infinitemap holds the installed implementation of the family infinitemap; nil means none.
+var Infinitemap atomic.Pointer[InfinitemapHost]
+
+// InfinitemapHost is the family infinitemap. Each result named code is one of
+// the SDK's codes.
+type InfinitemapHost interface {
+	// Stores the names of the maps that exist and that the run may open.
+	List(names []byte) (namesLen uint32, code int32)
+	// Opens a map. One that does not exist is not_found; one that another run or
+	// process is writing is busy when it is opened for writing. A reader sees the
+	// last flush before it opened.
+	Open(name string, flags uint32) (handle uint32, code int32)
+	// Flushes and closes a map. The handle is closed also when the flush fails,
+	// and the map then stays as the last flush left it.
+	Close(handle uint32) (code int32)
+	// Stores the colour of one pixel.
+	Get(handle uint32, x int64, y int64) (rgb uint32, code int32)
+	// Changes one pixel.
+	Set(handle uint32, x int64, y int64, rgb uint32) (code int32)
+	// Stores the colours of many pixels, anywhere.
+	GetMany(handle uint32, points []byte, colours []byte) (code int32)
+	// Changes many pixels, anywhere, in their order. When one of them is refused
+	// none is changed.
+	SetMany(handle uint32, pixels []byte) (code int32)
+	// Stores a rectangle of pixels. At level k the pixel x, y is the mean of those
+	// of the four below it that are not black, down to the plane, so that it is
+	// black only where all it stands for is; its place in the plane is x * 2^k, y
+	// * 2^k.
+	ReadRegion(handle uint32, x int64, y int64, width uint32, height uint32, level uint32, pixels []byte) (code int32)
+	// Changes a rectangle of pixels. When it is refused nothing is changed.
+	WriteRegion(handle uint32, x int64, y int64, width uint32, height uint32, pixels []byte) (code int32)
+	// Stores the bytes that write_bytes of as many bytes wrote at that place.
+	ReadBytes(handle uint32, x int64, y int64, data []byte) (code int32)
+	// Lays bytes out as pixels, row by row, in a block as wide as a tile, or as
+	// there are pixels when they are fewer. The rest of the last row becomes
+	// zeros. Without bytes nothing is written.
+	WriteBytes(handle uint32, x int64, y int64, data []byte) (code int32)
+	// Stores the square of pixels around a place. What lies beyond the plane is
+	// black.
+	Neighbours(handle uint32, x int64, y int64, radius uint32, pixels []byte) (code int32)
+	// Stores which tiles that touch a rectangle were ever written. It costs what
+	// it finds, not what the rectangle covers.
+	Tiles(handle uint32, x int64, y int64, width uint64, height uint64, tiles []byte) (tilesLen uint32, code int32)
+	// Stores the smallest rectangle that holds every tile that was written, edges
+	// included. An empty map is not_found.
+	Bounds(handle uint32) (minX uint64, minY uint64, maxX uint64, maxY uint64, code int32)
+	// Stores what is known of a map.
+	Stats(handle uint32, json []byte) (jsonLen uint32, code int32)
+	// Commits every change since the last flush, all of it or nothing, so that it
+	// survives a power cut.
+	Flush(handle uint32) (code int32)
+	// Flushes, and keeps the map as it is now under a name, which the owner can
+	// restore. A name that is taken is exists.
+	Snapshot(handle uint32, name string) (code int32)
+}
