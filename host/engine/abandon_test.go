@@ -8,31 +8,52 @@ import (
 	"github.com/pxos/pxos/abi"
 )
 
-// A guest that a Run had to leave behind, in the middle of one long instruction, keeps
-// its memory and code until it ends, also when the engine is closed.
+// A guest that a Run had to leave behind, in the middle of a host call that cannot be
+// interrupted, keeps its memory and code until it ends, also when the engine is closed.
 func TestCloseWithGuestLeftBehind(t *testing.T) {
-	// memory.grow(8191) then memory.fill over all of it, eight times.
-	code := []byte{0x41, 0xff, 0x3f, 0x40, 0, 0x1a}
-	for range 8 {
-		code = append(code, 0x41, 0, 0x41, 1, 0x41, 0x80, 0x80, 0x80, 0x80, 0x02, 0xfc, 11, 0)
-	}
-	for range 3 {
-		e, err := New(Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		limits := abi.DefaultLimits()
-		limits.Memory, limits.Time = 1<<30, time.Millisecond
-		m, err := e.Load(context.Background(), source(command(code...)), limits)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res := runWith(t, m, func(c *RunConfig) { c.Limits = limits })
-		if res.ErrorType != abi.ErrDeadline {
-			t.Errorf("ended with %q %s", res.ErrorType, res.Error)
-		}
-		if err := e.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
+	for _, tc := range []struct {
+		name  string
+		early bool // the call returns while the engine is being closed
+	}{{"ends during close", true}, {"ends after close", false}} {
+		t.Run(tc.name, func(t *testing.T) {
+			e, err := New(Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			row := abi.Function{Module: "bench", Name: "f", Params: []abi.Param{{Name: "data", Kind: abi.Bytes}}}
+			hold, written := make(chan struct{}), make(chan struct{})
+			spec := newCallSpec(row, 0)
+			e.reg.funcs["bench"] = map[string]*hostFunc{"f": {spec.types, wrap(spec, func(c *Call) abi.Code {
+				<-hold
+				for i := range c.Bytes(0) { // crashes the process where the memory is gone
+					c.Bytes(0)[i] = 1
+				}
+				close(written)
+				return abi.CodeOK
+			})}}
+			limits := abi.DefaultLimits()
+			limits.Time = time.Millisecond
+			m, err := e.Load(context.Background(), source(callLoop(1, 2)), limits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res := runWith(t, m, func(c *RunConfig) { c.Limits = limits })
+			if res.ErrorType != abi.ErrDeadline {
+				t.Errorf("ended with %q %s", res.ErrorType, res.Error)
+			}
+			if m.active.Load() != 1 {
+				t.Error("the guest was not left behind")
+			}
+			if tc.early {
+				time.AfterFunc(50*time.Millisecond, func() { close(hold) })
+			}
+			if err := e.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+			if !tc.early {
+				close(hold)
+			}
+			<-written
+		})
 	}
 }

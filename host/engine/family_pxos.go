@@ -36,11 +36,34 @@ func pxosResult(c *Call) abi.Code {
 	if len(data) > abi.MaxResult || int64(len(data))+c.Run.logBytes > c.Run.limits.Log {
 		return abi.CodeLimit
 	}
-	if !json.Valid(data) {
+	result := append(json.RawMessage(nil), data...)
+	if !c.Run.validJSON(result) {
 		return abi.CodeInvalid
 	}
-	c.Run.result = append(json.RawMessage(nil), data...)
+	c.Run.result = result
 	return abi.CodeOK
+}
+
+// shortJSON is what is checked without a look at the deadline. The checker of the
+// standard library cannot be interrupted and takes up to 10 ns a byte.
+const shortJSON = 64 << 10
+
+// validJSON reports whether data, which must not be the guest's memory, is one JSON
+// value. It ends the guest when the run is stopped meanwhile; what is left to check of
+// at most abi.MaxResult bytes is then checked for nobody.
+func (r *Run) validJSON(data []byte) bool {
+	if len(data) <= shortJSON {
+		return json.Valid(data)
+	}
+	valid := make(chan bool, 1)
+	go func() { valid <- json.Valid(data) }()
+	select {
+	case ok := <-valid:
+		return ok
+	case <-r.stopped:
+		r.checkStop()
+		return false
+	}
 }
 
 func pxosFail(c *Call) abi.Code {
@@ -100,9 +123,16 @@ func pxosClock(c *Call) abi.Code {
 	return abi.CodeOK
 }
 
+// maxPath is more than any path in an archive has, and little enough to copy. The
+// format's own limit is 1024 bytes.
+const maxPath = 4096
+
 func pxosArchiveList(c *Call) abi.Code {
 	a := c.Run.cfg.Archive
 	if a == nil {
+		return c.Put(1, nil)
+	}
+	if len(c.Bytes(0)) > maxPath {
 		return c.Put(1, nil)
 	}
 	prefix := c.Text(0)
@@ -118,7 +148,7 @@ func pxosArchiveList(c *Call) abi.Code {
 
 func pxosArchiveStat(c *Call) abi.Code {
 	a := c.Run.cfg.Archive
-	if a == nil {
+	if a == nil || len(c.Bytes(0)) > maxPath {
 		return abi.CodeNotFound
 	}
 	size, digest, ok := a.Stat(c.Text(0))
@@ -132,7 +162,7 @@ func pxosArchiveStat(c *Call) abi.Code {
 
 func pxosArchiveRead(c *Call) abi.Code {
 	a := c.Run.cfg.Archive
-	if a == nil {
+	if a == nil || len(c.Bytes(0)) > maxPath {
 		return abi.CodeNotFound
 	}
 	path, off := c.Text(0), c.U64(1)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pxos/pxos/abi"
 	"github.com/tetratelabs/wazero/api"
@@ -274,5 +275,58 @@ func TestLogLimit(t *testing.T) {
 	}
 	if len(g.run.logs) != 1 {
 		t.Errorf("%d lines", len(g.run.logs))
+	}
+}
+
+// Text is checked in pieces that may end inside a character, with the same verdict.
+func TestValidText(t *testing.T) {
+	r := &Run{}
+	for _, s := range []string{"é", "€", "𝄞", "\xff", "\x80", "\x80\x80", "\x80\x80\x80\x80\x80", "\xe2\x82", "\xf0\x9d\x84", "\xed\xa0\x80", "\xc3x"} {
+		for before := textPiece - 6; before < textPiece+2; before++ {
+			b := []byte(strings.Repeat("x", before) + s + "xx" + s)
+			if got, want := r.validText(b), utf8.Valid(b); got != want {
+				t.Errorf("%q after %d bytes: %v, want %v", s, before, got, want)
+			}
+			if b = b[:before+len(s)]; r.validText(b) != utf8.Valid(b) {
+				t.Errorf("%q at the end after %d bytes: want %v", s, before, utf8.Valid(b))
+			}
+		}
+	}
+	r.stop.Store(stopDeadline)
+	defer func() {
+		if e, ok := recover().(*abortError); !ok || e.kind != abi.ErrDeadline {
+			t.Errorf("a stopped run ended with %v", e)
+		}
+	}()
+	r.validText(make([]byte, 4*textPiece))
+	t.Error("a stopped run went on")
+}
+
+// A result is checked beside the guest when it is long, with the same verdict.
+func TestValidJSON(t *testing.T) {
+	r := &Run{stopped: make(chan struct{})}
+	for _, n := range []int{10, shortJSON, shortJSON + 1, 1 << 20} {
+		good := []byte(`"` + strings.Repeat("x", n-2) + `"`)
+		if !r.validJSON(good) {
+			t.Errorf("%d bytes: refused", n)
+		}
+		if r.validJSON(append(good, '"')) {
+			t.Errorf("%d bytes: accepted what is not JSON", n)
+		}
+	}
+}
+
+// A path of many bytes names nothing and is not even copied.
+func TestLongPaths(t *testing.T) {
+	g := newGuest(t, nil)
+	g.fill()
+	if code := g.call("archive_stat", 0, 60_000, 60_000, 60_100); code != abi.CodeNotFound {
+		t.Errorf("archive_stat: %v", code)
+	}
+	if code := g.call("archive_read", 0, 60_000, 0, 60_000, 10, 60_100); code != abi.CodeNotFound {
+		t.Errorf("archive_read: %v", code)
+	}
+	if code := g.call("archive_list", 0, 60_000, 60_000, 10, 60_100); code != abi.CodeOK || !bytes.Equal(g.mem(60_100, 4), make([]byte, 4)) {
+		t.Errorf("archive_list: %v, %d", code, g.mem(60_100, 4))
 	}
 }
