@@ -50,7 +50,7 @@ func (a *Answers) Revoke(path string) bool {
 // Add adds a grant, in place of one for the same thing to the same cartridge.
 func (a *Answers) Add(g Grant) {
 	a.Grants = slices.DeleteFunc(a.Grants, func(x Grant) bool {
-		return x.Subject == g.Subject && x.Kind == g.Kind && x.Path == g.Path && x.Name == g.Name
+		return x.Subject == g.Subject && x.SameThing(g.Capability)
 	})
 	a.Grants = append(a.Grants, g)
 }
@@ -114,6 +114,7 @@ func (a *Answers) Save(path string) error {
 		line("host", g.HostPath)
 		line("mode", g.Mode)
 		line("name", g.Name)
+		line("area", g.Area)
 		if g.Fixed {
 			fmt.Fprintf(&b, "value = %s\n", strict.Quote(g.Value))
 		}

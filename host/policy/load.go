@@ -171,6 +171,10 @@ func merge(base, over Policy) Policy {
 	if over.CacheBytes != 0 {
 		base.CacheBytes = over.CacheBytes
 	}
+	base.PixelFS = mergePixelFS(base.PixelFS, over.PixelFS)
+	if over.InfiniteMap.CacheBytes != 0 {
+		base.InfiniteMap = over.InfiniteMap
+	}
 	base.Interpreter = base.Interpreter || over.Interpreter
 	base.Trusted = slices.Concat(over.Trusted, base.Trusted)
 	base.Grants = slices.Concat(over.Grants, base.Grants)
@@ -221,6 +225,12 @@ func tighten(base, over Policy) (Policy, []string) {
 	}
 	if over.CacheBytes != 0 && over.CacheBytes != base.CacheBytes {
 		withheld = append(withheld, "cache size "+abi.FormatBytes(over.CacheBytes))
+	}
+	var held []string
+	base.PixelFS, held = tightenPixelFS(base.PixelFS, over.PixelFS)
+	withheld = append(withheld, held...)
+	if n := over.InfiniteMap.CacheBytes; n != 0 && n != base.InfiniteMap.InForce().CacheBytes {
+		withheld = append(withheld, "infinitemap cache "+abi.FormatBytes(n))
 	}
 	base.Interpreter = base.Interpreter || over.Interpreter
 	for _, s := range over.Trusted {

@@ -23,6 +23,16 @@
 //	[cache]
 //	size = "2GiB"         # bound of the cache of compiled code
 //
+//	[pixelfs]             # for the files of each lineage of cartridges
+//	quota = "1GiB"        # bytes on disk, earlier versions included
+//	files = 100000        # current files
+//	keep = 20             # versions of a file that pruning leaves; left out: all
+//	max_age = "90d"       # pruning leaves younger versions; left out: any age
+//	compression = "auto"  # "none", "rle", "lz4", or "auto": what pays
+//
+//	[infinitemap]
+//	cache = "64MiB"       # bytes of tiles in memory for one open map
+//
 //	[[trusted]]           # may run inline
 //	cartridge = "…"       # a digest of 64 hex digits, or a path on this machine
 //	note = "mine"         # optional, for the reader
@@ -40,6 +50,19 @@
 //	kind = "env"
 //	name = "LANG"
 //	value = "C"           # optional; without it the value that the host has
+//
+//	[[grants]]
+//	cartridge = "…"
+//	kind = "pixelfs"
+//	path = "/notes"       # at or above what the cartridge asks for
+//	mode = "write"        # "read" (the default) or "write"
+//
+//	[[grants]]
+//	cartridge = "…"
+//	kind = "infinitemap"
+//	name = "world"        # a map, or "*" for every map of its lineage
+//	mode = "write"        # "read" (the default) or "write"
+//	area = "0,0,512,512"  # optional; x, y, width, height; without it the whole plane
 //
 // A grant takes effect only for what the cartridge's manifest asks for, and never
 // with a wider mode. Cartridges are named by digest, or by a place that only the
@@ -87,6 +110,8 @@ type Policy struct {
 	Interpreter bool
 	Durability  string // DurabilityFull, DurabilityEnd, DurabilityNone or empty
 	CacheBytes  int64
+	PixelFS     PixelFS
+	InfiniteMap InfiniteMap
 	Trusted     []Subject
 	Grants      []Grant
 }
@@ -117,6 +142,13 @@ func (g Grant) Describe() string {
 	switch {
 	case g.Kind == abi.CapDir:
 		what = fmt.Sprintf("%s as %s (%s)", g.HostPath, g.Path, g.Mode)
+	case g.Kind == abi.CapPixelFS:
+		what = fmt.Sprintf("pixel files under %s (%s)", g.Path, g.Mode)
+	case g.Kind == abi.CapInfiniteMap:
+		what = fmt.Sprintf("map %s (%s)", g.Name, g.Mode)
+		if g.Area != "" {
+			what += " within " + g.Area
+		}
 	case g.Fixed:
 		what = fmt.Sprintf("the variable %s=%s", g.Name, g.Value)
 	default:
@@ -168,6 +200,13 @@ func Parse(src []byte, base Base) (*Policy, error) {
 		p.CacheBytes = takeBytes(t, "size")
 		t.Done()
 	}
+	if t := root.Table("pixelfs", false); t != nil {
+		p.PixelFS = takePixelFS(t)
+	}
+	if t := root.Table("infinitemap", false); t != nil {
+		p.InfiniteMap.CacheBytes = takeBytes(t, "cache")
+		t.Done()
+	}
 	for _, t := range root.Tables("trusted") {
 		p.Trusted = append(p.Trusted, takeSubject(t, base))
 		t.Text("note", false)
@@ -189,9 +228,7 @@ func takeGrants(root *strict.Table, base Base) []Grant {
 		switch g.Kind {
 		case abi.CapDir:
 			g.Path = t.Text("path", true)
-			if g.Mode = t.Choice("mode", false, abi.ModeRead, abi.ModeWrite); g.Mode == "" {
-				g.Mode = abi.ModeRead
-			}
+			g.Mode = takeMode(t)
 			if host := t.Text("host", true); host != "" {
 				g.HostPath = resolve(t, "host", host, base)
 			}
@@ -206,6 +243,23 @@ func takeGrants(root *strict.Table, base Base) []Grant {
 			if g.Name != "" {
 				checkCapability(t, "name", g.Capability)
 			}
+		case abi.CapPixelFS:
+			g.Path = t.Text("path", true)
+			g.Mode = takeMode(t)
+			if g.Path != "" {
+				checkCapability(t, "path", g.Capability)
+			}
+		case abi.CapInfiniteMap:
+			g.Name = t.Text("name", true)
+			g.Mode = takeMode(t)
+			if g.Name != "" {
+				checkCapability(t, "name", g.Capability)
+			}
+			if g.Area = t.Text("area", false); g.Area != "" {
+				if _, err := abi.ParseArea(g.Area); err != nil {
+					t.Fault("area", "%s", strings.TrimPrefix(err.Error(), "area "))
+				}
+			}
 		}
 		g.Note = t.Text("note", false)
 		if g.Kind != "" {
@@ -214,6 +268,14 @@ func takeGrants(root *strict.Table, base Base) []Grant {
 		out = append(out, g)
 	}
 	return out
+}
+
+func takeMode(t *strict.Table) string {
+	mode := t.Choice("mode", false, abi.ModeRead, abi.ModeWrite)
+	if mode == "" {
+		return abi.ModeRead
+	}
+	return mode
 }
 
 // checkCapability lets the contract judge a capability, and reports its fault at

@@ -42,7 +42,13 @@ func TestExampleFile(t *testing.T) {
 	if p.Isolation != IsolationAuto || p.Interpreter || p.Durability != DurabilityNone || p.CacheBytes != 2<<30 {
 		t.Errorf("got %+v", p)
 	}
-	if len(p.Trusted) != 1 || len(p.Grants) != 2 || !p.Grants[1].Fixed {
+	if files := (PixelFS{Keep: p.PixelFS.Keep, MaxAge: p.PixelFS.MaxAge}).InForce(); p.PixelFS != files || files.Keep == 0 || files.MaxAge == 0 {
+		t.Errorf("pixelfs %+v", p.PixelFS)
+	}
+	if p.InfiniteMap != (InfiniteMap{}).InForce() {
+		t.Errorf("infinitemap %+v", p.InfiniteMap)
+	}
+	if len(p.Trusted) != 1 || len(p.Grants) != 4 || !p.Grants[1].Fixed {
 		t.Errorf("lists %+v", p)
 	}
 }
@@ -67,6 +73,28 @@ func TestParseFaults(t *testing.T) {
 		{"grant of a bad variable", grant + "kind = 'env'\nname = 'A=B'", "line 4: grants.0.name: name must be"},
 		{"env with a path", grant + "kind = 'env'\nname = 'A'\npath = '/x'", "line 5: grants.0.path: unknown key"},
 		{"value of a wrong type", grant + "kind = 'env'\nname = 'A'\nvalue = 1", "line 5: grants.0.value: must be a string"},
+		{"quota", "[pixelfs]\nquota = 'much'", "line 2: pixelfs.quota: invalid size"},
+		{"no files", "[pixelfs]\nfiles = 0", "line 2: pixelfs.files: must be greater than 0"},
+		{"files as text", "[pixelfs]\nfiles = '7'", "line 2: pixelfs.files: must be a whole number"},
+		{"keep less than nothing", "[pixelfs]\nkeep = -1", "line 2: pixelfs.keep: must be greater than 0"},
+		{"age without unit", "[pixelfs]\nmax_age = '90'", `line 2: pixelfs.max_age: must be a time such as "90d"`},
+		{"age of no days", "[pixelfs]\nmax_age = '0d'", "line 2: pixelfs.max_age: must be"},
+		{"age beyond counting", "[pixelfs]\nmax_age = '106752d'", "line 2: pixelfs.max_age: must be"},
+		{"age below nothing", "[pixelfs]\nmax_age = '-1d'", "line 2: pixelfs.max_age: must be"},
+		{"compression", "[pixelfs]\ncompression = 'zip'", `line 2: pixelfs.compression: must be "auto", "none", "rle" or "lz4"`},
+		{"unknown key of pixelfs", "[pixelfs]\nquotas = 1", `line 2: pixelfs.quotas: unknown key; did you mean "quota"?`},
+		{"map cache", "[infinitemap]\ncache = 0", "line 2: infinitemap.cache: must be greater than 0"},
+		{"files without a path", grant + "kind = 'pixelfs'", "grants.0.path: is missing"},
+		{"files on a relative path", grant + "kind = 'pixelfs'\npath = 'notes'", "line 4: grants.0.path: path must be / or an absolute path"},
+		{"files with a slash at the end", grant + "kind = 'pixelfs'\npath = '/notes/'", "line 4: grants.0.path: path must be /"},
+		{"files with a colon", grant + "kind = 'pixelfs'\npath = '/a:write'", "line 4: grants.0.path: path must be /"},
+		{"files in a host directory", grant + "kind = 'pixelfs'\npath = '/a'\nhost = '/x'", "line 5: grants.0.host: unknown key"},
+		{"map without a name", grant + "kind = 'infinitemap'", "grants.0.name: is missing"},
+		{"map with a mode in its name", grant + "kind = 'infinitemap'\nname = 'a:write'", "line 4: grants.0.name: "},
+		{"map of a device's name", grant + "kind = 'infinitemap'\nname = 'com1'", "line 4: grants.0.name: name must be a map's name"},
+		{"map and a path", grant + "kind = 'infinitemap'\nname = '*'\npath = '/x'", "line 5: grants.0.path: unknown key"},
+		{"empty area", grant + "kind = 'infinitemap'\nname = 'w'\narea = '0,0,0,1'", "line 5: grants.0.area: must be x,y,width,height"},
+		{"area beyond the plane", grant + "kind = 'infinitemap'\nname = 'w'\narea = '1,0,9223372036854775808,1'", "line 5: grants.0.area: must be"},
 		{"not toml", "[run]\nisolation = ", "line 2: "},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -102,6 +130,13 @@ func TestMatch(t *testing.T) {
 	}
 	byDigest, byPath := Subject{Digest: digestA}, Subject{Path: file}
 	here := Identity{Digest: digestA, Path: file}
+	pixels := func(path, mode string) abi.Capability {
+		return abi.Capability{Kind: abi.CapPixelFS, Path: path, Mode: mode}
+	}
+	gives := func(c abi.Capability) Grant { return Grant{Subject: byDigest, Capability: c, HostPath: dir} }
+	plane := func(name, mode, area string) abi.Capability {
+		return abi.Capability{Kind: abi.CapInfiniteMap, Name: name, Mode: mode, Area: area}
+	}
 	for _, tc := range []struct {
 		name  string
 		rule  Grant
@@ -109,6 +144,11 @@ func TestMatch(t *testing.T) {
 		asked abi.Capability
 		want  bool
 	}{
+		{"files below", gives(pixels("/notes", "write")), here, pixels("/notes/a", "read"), true},
+		{"files above", gives(pixels("/notes/a", "write")), here, pixels("/notes", "read"), false},
+		{"files of a longer name", gives(pixels("/notes", "write")), here, pixels("/notes2", "read"), false},
+		{"part of a map", gives(plane("*", "write", "0,0,9,9")), here, plane("w", "read", "8,8,1,1"), true},
+		{"more than the part", gives(plane("w", "write", "0,0,9,9")), here, plane("w", "read", ""), false},
 		{"digest", rule(byDigest, "read"), here, read, true},
 		{"other digest", rule(byDigest, "read"), Identity{Digest: strings.Repeat("b", 64), Path: file}, read, false},
 		{"wider than asked", rule(byDigest, "write"), here, read, true},
@@ -152,6 +192,14 @@ isolation = "inline"
 durability = "none"
 [cache]
 size = "1MiB"
+[pixelfs]
+quota = "2GiB"
+files = 5
+keep = 1
+max_age = "36h"
+compression = "none"
+[infinitemap]
+cache = "1GiB"
 [[trusted]]
 cartridge = "` + digestA + `"
 [[grants]]
@@ -164,6 +212,16 @@ mode = "write"
 cartridge = "./x.pxa"
 kind = "env"
 name = "TOKEN"
+[[grants]]
+cartridge = "` + digestA + `"
+kind = "pixelfs"
+path = "/"
+mode = "write"
+[[grants]]
+cartridge = "` + digestA + `"
+kind = "infinitemap"
+name = "*"
+area = "0,0,9,9"
 `
 
 // A local file from a stranger can take away and not give, until it is approved.
@@ -179,12 +237,14 @@ func TestLocalFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Policy{Limits: abi.Limits{Memory: 512 << 20, Fuel: 1000, Time: time.Second}}
-	if l.Limits != want.Limits || l.Isolation != "" || l.Durability != DurabilityEnd || l.CacheBytes != 0 || l.Grants != nil || l.Trusted != nil {
+	if l.Limits != want.Limits || l.Isolation != "" || l.Durability != DurabilityEnd || l.CacheBytes != 0 || l.PixelFS != (PixelFS{QuotaFiles: 5}) || l.InfiniteMap.CacheBytes != 0 || l.Grants != nil || l.Trusted != nil {
 		t.Errorf("unapproved: %+v", l.Policy)
 	}
 	wantHeld := []string{
-		"limit memory=1GiB", "isolation inline", "durability none", "cache size 1MiB", "trust in " + digestA,
+		"limit memory=1GiB", "isolation inline", "durability none", "cache size 1MiB",
+		"pixelfs quota 2GiB", "pixelfs keep 1", "pixelfs max_age 36h0m0s", "pixelfs compression none", "infinitemap cache 1GiB", "trust in " + digestA,
 		"grant of / as /home (write) to " + digestA, "grant of the variable TOKEN to " + filepath.Join(dir, "x.pxa"),
+		"grant of pixel files under / (write) to " + digestA, "grant of map * (read) within 0,0,9,9 to " + digestA,
 	}
 	if !slices.Equal(l.Withheld, wantHeld) {
 		t.Errorf("withheld\n%s", strings.Join(l.Withheld, "\n"))
@@ -198,7 +258,7 @@ func TestLocalFile(t *testing.T) {
 	if err := a.Save(p.Answers); err != nil {
 		t.Fatal(err)
 	}
-	if l, err = Load(p); err != nil || l.Limits.Memory != 1<<30 || len(l.Grants) != 2 || l.Isolation != IsolationInline || l.Withheld != nil {
+	if l, err = Load(p); err != nil || l.Limits.Memory != 1<<30 || len(l.Grants) != 4 || l.Isolation != IsolationInline || l.Withheld != nil || l.PixelFS.Keep != 1 || l.PixelFS.MaxAge != 36*time.Hour || l.InfiniteMap.CacheBytes != 1<<30 {
 		t.Errorf("approved: %+v, %v", l, err)
 	}
 
@@ -223,12 +283,12 @@ func TestLocalFile(t *testing.T) {
 
 	// Named by the user, it counts, and nothing else does.
 	p.Explicit = p.Local
-	if l, err = Load(p); err != nil || len(l.Grants) != 2 || l.Limits.Fuel != 0 || l.Withheld != nil {
+	if l, err = Load(p); err != nil || len(l.Grants) != 4 || l.Limits.Fuel != 0 || l.Withheld != nil {
 		t.Errorf("explicit: %+v, %v", l, err)
 	}
 	// In the configuration directory as well.
 	p.Explicit, p.User = "", p.Local
-	if l, err = Load(p); err != nil || len(l.Grants) != 2 || len(l.Files) != 1 {
+	if l, err = Load(p); err != nil || len(l.Grants) != 4 || len(l.Files) != 1 {
 		t.Errorf("working in the configuration directory: %+v, %v", l, err)
 	}
 }
@@ -285,11 +345,14 @@ func TestAnswers(t *testing.T) {
 	dirGrant.Mode = abi.ModeWrite
 	a.Add(dirGrant)
 	a.Add(Grant{Subject: Subject{Path: filepath.FromSlash("/x")}, Capability: abi.Capability{Kind: abi.CapEnv, Name: "A"}, Fixed: true})
+	for _, area := range []string{"", "0,0,1,1", "0,0,2,2", "0,0,2,2"} {
+		a.Add(Grant{Subject: Subject{Digest: digestA}, Capability: abi.Capability{Kind: abi.CapInfiniteMap, Name: "w", Mode: abi.ModeRead, Area: area}})
+	}
 	if err := a.Save(path); err != nil {
 		t.Fatal(err)
 	}
 	got, err := LoadAnswers(path)
-	if err != nil || len(got.Grants) != 2 {
+	if err != nil || len(got.Grants) != 5 {
 		t.Fatal(got, err)
 	}
 	dirGrant.Reason = ""

@@ -28,7 +28,7 @@ func (a *app) grants(ctx context.Context, c *opened, m *abi.Manifest, f *runFlag
 	}
 	missing := host.Missing(m, out)
 	if len(missing) > 0 && a.worthAsking(missing, f.yes) {
-		given, err := a.ask(ctx, c, m, missing, f.yes)
+		given, err := a.ask(ctx, c, m, missing, f.yes, pol.PixelFS.InForce())
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +62,7 @@ func (f *runFlags) flagGrants(m *abi.Manifest) ([]host.Grant, error) {
 	var out []host.Grant
 	add := func(g host.Grant) error {
 		for _, other := range out {
-			if other.Kind == g.Kind && other.Path == g.Path && other.Name == g.Name {
+			if other.SameThing(g.Capability) {
 				return usagef("", "%s is granted twice", g.Capability)
 			}
 		}
@@ -146,12 +146,13 @@ func guestPath(dir string, m *abi.Manifest) string {
 	return "/" + filepath.Base(dir)
 }
 
-// parseGrant parses --grant env:NAME[=VALUE] and dir:GUEST[:read|write]=HOST.
+// parseGrant parses --grant env:NAME[=VALUE], dir:GUEST[:read|write]=HOST,
+// pixelfs:PATH[:read|write] and infinitemap:NAME[:read|write[:X,Y,WIDTH,HEIGHT]].
 func parseGrant(s string) (host.Grant, error) {
 	text, value, has := strings.Cut(s, "=")
 	c, err := abi.ParseCapability(text)
 	if err != nil {
-		return host.Grant{}, usagef("write --grant env:LANG or --grant dir:/data:read=HOST", "--grant: %w", err)
+		return host.Grant{}, usagef("write --grant env:LANG, --grant dir:/data:read=HOST, --grant pixelfs:/notes:write or --grant infinitemap:world:write", "--grant: %w", err)
 	}
 	g := host.Grant{Capability: c}
 	switch {
@@ -163,6 +164,8 @@ func parseGrant(s string) (host.Grant, error) {
 		g.HostPath = value
 	case c.Kind == abi.CapDir:
 		return g, usagef("write --grant "+c.String()+"=HOST", "--grant %s does not say which directory of yours", c)
+	case has:
+		return g, usagef("write --grant "+c.String(), "--grant %s takes no value", c)
 	}
 	return g, nil
 }
@@ -216,14 +219,14 @@ const maxShown = 20
 
 // ask asks the user on the terminal, and refuses where there is none. With yes,
 // everything is granted that needs no choice.
-func (a *app) ask(ctx context.Context, c *opened, m *abi.Manifest, missing []abi.Capability, yes bool) ([]host.Grant, error) {
+func (a *app) ask(ctx context.Context, c *opened, m *abi.Manifest, missing []abi.Capability, yes bool, files policy.PixelFS) ([]host.Grant, error) {
 	var out []host.Grant
 	if yes {
 		missing = slices.DeleteFunc(missing, func(want abi.Capability) bool {
-			if want.Kind != abi.CapEnv {
+			if want.Kind == abi.CapDir {
 				return false
 			}
-			out = append(out, host.Grant{Capability: want, Value: os.Getenv(want.Name)})
+			out = append(out, hostGrant(policy.Grant{Capability: want}))
 			return true
 		})
 		if len(missing) == 0 {
@@ -242,7 +245,7 @@ func (a *app) ask(ctx context.Context, c *opened, m *abi.Manifest, missing []abi
 			fmt.Fprintf(user.out, "  and %d more things, which is more than anybody reads\n", len(missing)-i)
 			return nil, denied(m, missing)
 		}
-		fmt.Fprintf(user.out, "  wants    %s\n           because: %s\n", describe(want)+optional(want), oneLine(want.Reason))
+		fmt.Fprintf(user.out, "  wants    %s\n           because: %s\n", describe(want)+bound(want, files)+optional(want), oneLine(want.Reason))
 	}
 	answer, err := user.question(ctx, "Grant this? yes once, always, no [y/a/N] ")
 	if err != nil {
@@ -311,8 +314,46 @@ func describe(c abi.Capability) string {
 		return "a directory of yours to read, as " + term.Line(c.Path)
 	case c.Kind == abi.CapEnv:
 		return "the environment variable " + term.Line(c.Name)
+	case c.Kind == abi.CapPixelFS && c.Mode == abi.ModeWrite:
+		return "to keep files as pixels" + where(c.Path)
+	case c.Kind == abi.CapPixelFS:
+		return "to read files kept as pixels" + where(c.Path)
+	case c.Kind == abi.CapInfiniteMap:
+		return describeMap(c)
 	}
 	return term.Line(c.String())
+}
+
+func where(path string) string {
+	if path == "/" {
+		return ""
+	}
+	return " under " + term.Line(path)
+}
+
+func describeMap(c abi.Capability) string {
+	what := "to read "
+	if c.Mode == abi.ModeWrite {
+		what = "to read and change "
+	}
+	if c.Name == abi.AnyMap {
+		what += "all of its maps"
+	} else {
+		what += "the map \"" + term.Line(c.Name) + "\""
+	}
+	area, err := c.Extent()
+	if err != nil || area == abi.WholePlane {
+		return what
+	}
+	return fmt.Sprintf("%s, from %d,%d to %d,%d", what, area.MinX, area.MinY, area.MaxX, area.MaxY)
+}
+
+// bound says how much a capability lets a cartridge keep.
+func bound(c abi.Capability, files policy.PixelFS) string {
+	if c.Kind == abi.CapPixelFS && c.Mode == abi.ModeWrite {
+		return ", at most " + abi.FormatBytes(files.QuotaBytes)
+	}
+	return ""
 }
 
 // askDir is the question for a directory.
