@@ -314,24 +314,73 @@ func TestBlockedOutput(t *testing.T) {
 	}
 }
 
-// How long after its deadline a hung guest is stopped. Nothing is asserted but that
-// it is.
+// long is a command with a memory of 208 MiB that fills data at 0, if there is any,
+// and then runs code for ever.
+func long(data []byte, code ...any) []byte {
+	m := &module{}
+	m.memory(3328)
+	if data != nil {
+		m.data(0, data)
+	}
+	return m.export("_start", m.fn(m.typ(nil, nil), nil, loop(code...))).bytes()
+}
+
+// result is a command that hands in a text of n bytes, one pattern over and over
+// between two ends, as its result for ever.
+func result(open, pattern, end string, n int) []byte {
+	text := []byte(open + strings.Repeat(pattern, n/len(pattern)) + end)
+	m := &module{}
+	f := m.imp("pxos", "result", m.typ([]byte{i32, i32}, []byte{i32}))
+	v := m.typ(nil, nil)
+	return m.memory(300).data(0, text).export("_start", m.fn(v, nil, loop(konst(0), konst(int64(len(text))), call(f), opDrop))).bytes()
+}
+
+// How long after its deadline a guest is stopped that hangs, or is in the middle of one
+// long instruction or host call. Nothing is asserted but that it is.
 func TestStopLatency(t *testing.T) {
-	for _, level := range levels {
-		b := newBench(t, host.Config{})
-		c := cartridge(t, command(nil, loop()).bytes())
-		var late []time.Duration
-		for i := range 21 {
-			v := b.run(t, c, host.RunRequest{Isolation: level, Limits: abi.Limits{Time: deadline}})
-			v.check(t, abi.ErrDeadline)
-			if v.res == nil {
-				t.FailNow()
+	const mib = 1 << 20
+	for _, g := range []struct {
+		name  string
+		wasm  func() []byte
+		turns int
+		limit time.Duration
+	}{
+		{"empty loop", func() []byte { return command(nil, loop()).bytes() }, 20, deadline},
+		// The first fill and the first copy find memory that was never touched, which
+		// takes them far beyond the deadline.
+		{"memory.fill of 200 MiB", func() []byte { return long(nil, konst(0), konst(1), konst(200*mib), misc(11, 0)) }, 4, 60 * time.Millisecond},
+		{"memory.copy of 200 MiB", func() []byte { return long(nil, konst(8*mib), konst(0), konst(200*mib), misc(10, 0, 0)) }, 4, 60 * time.Millisecond},
+		{"memory.fill of 200 MiB over and over", func() []byte { return long(nil, konst(0), konst(1), konst(200*mib), misc(11, 0)) }, 4, deadline},
+		{"memory.copy of 200 MiB over and over", func() []byte { return long(nil, konst(0), konst(8*mib), konst(200*mib), misc(10, 0, 0)) }, 4, deadline},
+		{"pxos.result of 15 MiB of numbers", func() []byte { return result("[", "1,", "1]", 15*mib) }, 4, deadline},
+		{"pxos.log of 200 MiB", func() []byte {
+			m := &module{}
+			f := m.imp("pxos", "log", m.typ([]byte{i32, i32, i32}, []byte{i32}))
+			v := m.typ(nil, nil)
+			// Characters of two bytes, doubled until they fill the memory.
+			code := join(konst(0), konst(0xa9c3), 0x3b, 1, 0)
+			for n := int64(2); n < 200*mib; n *= 2 {
+				code = join(code, konst(n), konst(0), konst(min(n, 200*mib-n)), misc(10, 0, 0))
 			}
-			if i > 0 {
-				late = append(late, time.Duration(v.res.ExecutionTime*1e9)-deadline)
+			return m.memory(3328).export("_start", m.fn(v, nil, join(code, loop(konst(1), konst(0), konst(200*mib), call(f), opDrop)))).bytes()
+		}, 4, 2 * deadline},
+	} {
+		c := cartridge(t, g.wasm())
+		for _, level := range levels {
+			b := newBench(t, host.Config{})
+			var late []time.Duration
+			for i := range g.turns + 1 {
+				v := b.run(t, c, host.RunRequest{Isolation: level, Limits: abi.Limits{Time: g.limit}})
+				v.check(t, abi.ErrDeadline)
+				if v.res == nil {
+					t.FailNow()
+				}
+				if i > 0 { // compiled code is at hand
+					late = append(late, time.Duration(v.res.ExecutionTime*1e9)-g.limit)
+				}
 			}
+			t.Logf("%s, %s: %s", g.name, level, spread(late))
 		}
-		t.Logf("%s: %s", level, spread(late))
 	}
 }
 
