@@ -6,8 +6,8 @@ var infinitemapFamily = Family{
 	Since:      1,
 	Capability: CapInfiniteMap,
 	Doc: "Planes of pixels without an end, called maps, in a namespace of the cartridge's lineage. " +
-		"x grows to the right and y downwards; both are signed 64-bit numbers and every value is a place. What nobody wrote is black. A pixel is three bytes, red, green and blue; pixels of a rectangle lie row by row from the top left one, without padding. A rectangle that reaches beyond the plane, or whose buffer does not have the exact size, is invalid. " +
-		"A call that touches a place outside the granted areas is denied, and so are writing where only reading was granted, and bounds, stats and snapshot with only a part of the map granted. One grant must cover the whole call. " +
+		"x grows to the right and y downwards; both are signed 64-bit numbers and every value is a place. What nobody wrote is black. A pixel is three bytes, red, green and blue; pixels of a rectangle lie row by row from the top left one, without padding. A rectangle that reaches beyond the plane, or whose buffer does not have the exact size, is invalid; one without pixels is no error and does nothing. " +
+		"A call that touches a place outside the granted areas is denied, and so are writing where only reading was granted, and bounds, stats and snapshot with only a part of the map granted. One grant must cover the whole call. A change through a map that was not opened for writing is bad_handle. " +
 		"What a run wrote is visible to itself at once, and to others after flush, all of it or nothing; a map that is still open when the run ends is closed then. Reading goes on when a part of the map is damaged: a call that needs that part is corrupt, the others work. " +
 		"A change that the medium refuses, or has no room for, is io and stays in memory for a later flush; too many open maps are limit.",
 	Rows: []Function{

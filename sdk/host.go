@@ -6,12 +6,14 @@ import (
 )
 
 // Capability is one thing that was granted to this run. Which fields are set
-// depends on Kind: "dir" has Path and Mode, "env" has Name.
+// depends on Kind: "dir" and "pixelfs" have Path and Mode, "env" has Name,
+// "infinitemap" has Name, Mode and perhaps Area.
 type Capability struct {
 	Kind   string `json:"kind"`
-	Path   string `json:"path,omitempty"` // where the guest sees the directory
+	Path   string `json:"path,omitempty"` // where the guest sees the directory; what of the pixel files it is, and all below
 	Mode   string `json:"mode,omitempty"` // "read" or "write", which includes reading
-	Name   string `json:"name,omitempty"` // of the variable
+	Name   string `json:"name,omitempty"` // of the variable; of the map, "*" for every map
+	Area   string `json:"area,omitempty"` // the part of the map, "x,y,width,height"; empty for all of it
 	Reason string `json:"reason,omitempty"`
 }
 

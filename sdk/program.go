@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"sort"
 	"strings"
+
+	"github.com/pxos/pxos/sdk/internal/buffer"
 )
 
 // Context is what a program is given beside its arguments.
@@ -195,21 +197,8 @@ func encode(out any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// readBuffer calls a host function that stores data of unknown length until the
-// buffer is large enough.
+// readBuffer calls a host function that stores data of unknown length.
 func readBuffer(read func([]byte) (uint32, Code)) ([]byte, error) {
-	buf := make([]byte, 256)
-	for {
-		n, code := read(buf)
-		switch {
-		case code == CodeOK && int(n) <= len(buf):
-			return buf[:n], nil
-		case code == CodeTooSmall && int(n) > len(buf):
-			buf = make([]byte, n)
-		case code == CodeOK || code == CodeTooSmall:
-			return nil, CodeInternal
-		default:
-			return nil, code
-		}
-	}
+	data, code := buffer.Read(read, CodeTooSmall, CodeInternal)
+	return data, code.Err()
 }

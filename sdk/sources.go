@@ -8,5 +8,5 @@ import "embed"
 // carry its own copy and build without a network. Tests are among them. It is not
 // part of guests.
 //
-//go:embed LICENSE *.go internal/hostapi/*.go pxostest/*.go
+//go:embed LICENSE *.go internal/*/*.go pxostest/*.go pixelfs/*.go infinitemap/*.go
 var Sources embed.FS

@@ -244,9 +244,10 @@ pxos_code pxos_archive_read(const char *path, uint32_t path_length, uint64_t off
 #define PXOS_PIXELFS_SEEK_CURRENT 1u
 #define PXOS_PIXELFS_SEEK_END 2u
 
-/** Opens a file. A missing file, or a missing directory above it, is not_found;
- *  a directory is invalid; a file that another run or process is writing is
- *  busy when it is opened for writing.
+/** Opens a file. One that is made exists at once, empty. A missing file, or a
+ *  missing directory above it, is not_found; a directory is invalid; a file
+ *  that another run or process is writing is busy when it is opened for
+ *  writing.
  *  Needs the capability pixelfs.
  *  @param path the file
  *  @param path_length bytes of path
@@ -400,7 +401,7 @@ pxos_code pxos_pixelfs_mkdir(const char *path, uint32_t path_length);
 /** Renames a file with its versions, or a directory with all it holds. A file
  *  at the new path is replaced, and its content stays as a version; a directory
  *  there, or any replacement of one kind by the other, is exists. A directory
- *  into itself is invalid.
+ *  into itself is invalid, and a file that is open for writing is busy.
  *  Needs the capability pixelfs.
  *  @param from a file or directory
  *  @param from_length bytes of from
@@ -411,7 +412,8 @@ PXOS_IMPORT("pixelfs", "rename")
 pxos_code pxos_pixelfs_rename(const char *from, uint32_t from_length, const char *to, uint32_t to_length);
 
 /** Moves a file, or a directory with all it holds, to the trash, from where
- *  restore brings it back. The root and a granted path itself are invalid.
+ *  restore brings it back. The root and a granted path itself are invalid, and
+ *  a file that is open for writing is busy.
  *  Needs the capability pixelfs.
  *  @param path a file or directory
  *  @param path_length bytes of path
@@ -462,16 +464,17 @@ pxos_code pxos_pixelfs_restore(const char *path, uint32_t path_length, uint64_t 
  * 64-bit numbers and every value is a place. What nobody wrote is black. A
  * pixel is three bytes, red, green and blue; pixels of a rectangle lie row by
  * row from the top left one, without padding. A rectangle that reaches beyond
- * the plane, or whose buffer does not have the exact size, is invalid. A call
- * that touches a place outside the granted areas is denied, and so are writing
- * where only reading was granted, and bounds, stats and snapshot with only a
- * part of the map granted. One grant must cover the whole call. What a run
- * wrote is visible to itself at once, and to others after flush, all of it or
- * nothing; a map that is still open when the run ends is closed then. Reading
- * goes on when a part of the map is damaged: a call that needs that part is
- * corrupt, the others work. A change that the medium refuses, or has no room
- * for, is io and stays in memory for a later flush; too many open maps are
- * limit.
+ * the plane, or whose buffer does not have the exact size, is invalid; one
+ * without pixels is no error and does nothing. A call that touches a place
+ * outside the granted areas is denied, and so are writing where only reading
+ * was granted, and bounds, stats and snapshot with only a part of the map
+ * granted. One grant must cover the whole call. A change through a map that was
+ * not opened for writing is bad_handle. What a run wrote is visible to itself
+ * at once, and to others after flush, all of it or nothing; a map that is still
+ * open when the run ends is closed then. Reading goes on when a part of the map
+ * is damaged: a call that needs that part is corrupt, the others work. A change
+ * that the medium refuses, or has no room for, is io and stays in memory for a
+ * later flush; too many open maps are limit.
  */
 
 /* Flags of open, added together. */

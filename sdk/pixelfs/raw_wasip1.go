@@ -14,9 +14,10 @@ import (
 //go:noescape
 func importPixelfsOpen(path string, flags uint32, handle *uint32) int32
 
-// pixelfsOpen opens a file. A missing file, or a missing directory above it, is
-// not_found; a directory is invalid; a file that another run or process is
-// writing is busy when it is opened for writing.
+// pixelfsOpen opens a file. One that is made exists at once, empty. A missing
+// file, or a missing directory above it, is not_found; a directory is invalid;
+// a file that another run or process is writing is busy when it is opened for
+// writing.
 // It needs the capability pixelfs.
 //
 //   - path: the file
@@ -240,7 +241,8 @@ func importPixelfsRename(from string, to string) int32
 // pixelfsRename renames a file with its versions, or a directory with all it
 // holds. A file at the new path is replaced, and its content stays as a
 // version; a directory there, or any replacement of one kind by the other, is
-// exists. A directory into itself is invalid.
+// exists. A directory into itself is invalid, and a file that is open for
+// writing is busy.
 // It needs the capability pixelfs.
 //
 //   - from: a file or directory
@@ -256,7 +258,7 @@ func importPixelfsTrash(path string) int32
 
 // pixelfsTrash moves a file, or a directory with all it holds, to the trash,
 // from where restore brings it back. The root and a granted path itself are
-// invalid.
+// invalid, and a file that is open for writing is busy.
 // It needs the capability pixelfs.
 //
 //   - path: a file or directory

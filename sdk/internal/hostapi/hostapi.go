@@ -68,9 +68,10 @@ var Pixelfs atomic.Pointer[PixelfsHost]
 // PixelfsHost is the family pixelfs. Each result named code is one of the SDK's
 // codes.
 type PixelfsHost interface {
-	// Opens a file. A missing file, or a missing directory above it, is not_found;
-	// a directory is invalid; a file that another run or process is writing is
-	// busy when it is opened for writing.
+	// Opens a file. One that is made exists at once, empty. A missing file, or a
+	// missing directory above it, is not_found; a directory is invalid; a file
+	// that another run or process is writing is busy when it is opened for
+	// writing.
 	Open(path string, flags uint32) (handle uint32, code int32)
 	// Opens an earlier version of a file, also of one in the trash, for reading.
 	OpenVersion(path string, version uint64) (handle uint32, code int32)
@@ -111,10 +112,11 @@ type PixelfsHost interface {
 	// Renames a file with its versions, or a directory with all it holds. A file
 	// at the new path is replaced, and its content stays as a version; a directory
 	// there, or any replacement of one kind by the other, is exists. A directory
-	// into itself is invalid.
+	// into itself is invalid, and a file that is open for writing is busy.
 	Rename(from string, to string) (code int32)
 	// Moves a file, or a directory with all it holds, to the trash, from where
-	// restore brings it back. The root and a granted path itself are invalid.
+	// restore brings it back. The root and a granted path itself are invalid, and
+	// a file that is open for writing is busy.
 	Trash(path string) (code int32)
 	// Reads a file completely and compares it with its checksums: corrupt when
 	// they differ.
