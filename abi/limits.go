@@ -44,7 +44,7 @@ func DefaultLimits() Limits {
 // MaxLimits are what the engine can count; nothing raises a limit beyond them.
 func MaxLimits() Limits {
 	return Limits{
-		Memory:  4 << 30,
+		Memory:  4095 << 20, // wazero's compiler cannot address a memory of exactly 65536 pages
 		Fuel:    math.MaxInt64 / 2,
 		Time:    365 * 24 * time.Hour,
 		Stack:   15 << 20,
@@ -215,6 +215,9 @@ func FormatBytes(n int64) string {
 		if n >= u.size {
 			if n%u.size == 0 {
 				return strconv.FormatInt(n/u.size, 10) + u.name
+			}
+			if n%(u.size>>10) == 0 && n%u.size > u.size/20*19 {
+				continue // 4095MiB is not 4.0GiB
 			}
 			return strconv.FormatFloat(float64(n)/float64(u.size), 'f', 1, 64) + u.name
 		}

@@ -58,7 +58,7 @@ func TestParseFaults(t *testing.T) {
 	for _, tc := range []struct{ name, src, want string }{
 		{"unknown table", "[limit]\nmemory = 1", `line 1: limit: unknown key; did you mean "limits"?`},
 		{"unknown limit", "[limits]\nmemroy = 1", `line 2: limits.memroy: unknown key; did you mean "memory"?`},
-		{"limit too high", "[limits]\nmemory = '5GiB'", "line 2: limits.memory: is at most 4GiB"},
+		{"limit too high", "[limits]\nmemory = '5GiB'", "line 2: limits.memory: is at most 4095MiB"},
 		{"isolation", "[run]\nisolation = 'none'", `line 2: run.isolation: must be "auto", "process" or "inline"`},
 		{"durability", "[journal]\ndurability = 'x'", `line 2: journal.durability: must be "full", "end" or "none"`},
 		{"cache size", "[cache]\nsize = 'big'", "line 2: cache.size: invalid size"},
