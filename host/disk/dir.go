@@ -118,7 +118,9 @@ func (d *Dir) open(name string, flag int) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if flag&^flags != 0 || flag&os.O_EXCL != 0 && flag&os.O_CREATE == 0 {
+	access := flag & (os.O_RDONLY | os.O_WRONLY | os.O_RDWR)
+	if flag&^flags != 0 || access == os.O_WRONLY|os.O_RDWR || flag&os.O_EXCL != 0 && flag&os.O_CREATE == 0 ||
+		flag&os.O_TRUNC != 0 && access == os.O_RDONLY {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
 	// A root follows links that stay inside it and waits at a pipe until somebody

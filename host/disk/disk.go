@@ -56,8 +56,8 @@ type File interface {
 // fs.ErrNotExist, fs.ErrExist and fs.ErrInvalid where those say what happened.
 type FS interface {
 	// OpenFile opens a regular file; flag is made of os.O_RDONLY, O_WRONLY, O_RDWR,
-	// O_APPEND, O_CREATE, O_EXCL and O_TRUNC. New files are the user's alone (0600).
-	// A directory, a link or anything else that is no regular file is refused with
+	// O_APPEND, O_CREATE, O_EXCL (which needs O_CREATE) and O_TRUNC (which needs
+	// writing); anything else is fs.ErrInvalid. New files are the user's alone (0600). A directory, a link or anything else that is no regular file is refused with
 	// ErrIrregular.
 	OpenFile(name string, flag int) (File, error)
 	// Mkdir makes one directory for the user alone (0700).
@@ -82,10 +82,10 @@ type FS interface {
 	// operating system or the mounted file system has no such operation.
 	SyncDir(name string) error
 	// Lock takes an advisory lock on a file, which is made when missing. Two locks
-	// exclude each other whether they belong to one process or to two; Shared ones
-	// do so only against Exclusive. The lock is released by Close, and by the end of
-	// the process however it comes. Without Wait, a lock that somebody else holds
-	// gives ErrLocked. The file's content is untouched and should be empty.
+	// exclude each other whether they belong to one process or to two, save that
+	// Shared ones live together. The lock is released by Close, and by the end of
+	// the process however it comes. Without Wait, a lock that is held elsewhere
+	// gives ErrLocked; Wait waits without end. The file's content is untouched and should be empty.
 	Lock(name string, how LockMode) (io.Closer, error)
 	// Map gives read access to the bytes that f has now; f, which must come from
 	// this FS and be open for reading, may be closed afterwards. Bytes of a mapping

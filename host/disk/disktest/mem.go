@@ -194,7 +194,8 @@ const allFlags = os.O_RDONLY | os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREA
 
 func (m *Mem) openFile(name string, flag int) (*memFile, error) {
 	access := flag & (os.O_RDONLY | os.O_WRONLY | os.O_RDWR)
-	if flag&^allFlags != 0 || access == os.O_WRONLY|os.O_RDWR || flag&os.O_EXCL != 0 && flag&os.O_CREATE == 0 {
+	if flag&^allFlags != 0 || access == os.O_WRONLY|os.O_RDWR || flag&os.O_EXCL != 0 && flag&os.O_CREATE == 0 ||
+		flag&os.O_TRUNC != 0 && access == os.O_RDONLY {
 		return nil, fs.ErrInvalid
 	}
 	s := slot{node: m.root}
@@ -215,7 +216,7 @@ func (m *Mem) openFile(name string, flag int) (*memFile, error) {
 		s.node = &node{links: 1}
 		m.change("create", []*node{s.node}, s)
 		s.node.mtime = m.now()
-	case flag&os.O_TRUNC != 0 && access != os.O_RDONLY && len(s.node.data) > 0:
+	case flag&os.O_TRUNC != 0 && len(s.node.data) > 0:
 		m.resize(s.node, name, 0)
 	}
 	s.node.open++
@@ -294,7 +295,7 @@ func (m *Mem) rename(from, to string) error {
 		return err
 	case a.node == nil:
 		return fs.ErrNotExist
-	case a.node == b.node:
+	case a.node == b.node && !a.node.isDir():
 		return nil // two names of one file, or one name: nothing happens, as POSIX says
 	case b.node != nil && b.node.isDir():
 		return fs.ErrExist
