@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -31,7 +30,7 @@ const DefaultCacheBytes = 2 << 30
 // The compile cache is a directory of entries, one directory each, named by the
 // cacheKey. An entry holds:
 //
-//	entry          magic, CRC-32C of the rest, length and JSON of entryInfo, the twin
+//	entry          magic, CRC-32C of the rest, length of entryInfo, entryInfo, the twin
 //	wazero-…/NAME  machine code as wazero wrote it, which has a CRC-32C of its own
 //
 // The machine code was compiled from the instrumented module and is filed under the
@@ -50,7 +49,7 @@ type diskCache struct {
 }
 
 const (
-	entryMagic   = "pxcc0002"
+	entryMagic   = "pxcc0003"
 	entryFile    = "entry"
 	tmpPrefix    = "tmp-"
 	touchEvery   = time.Hour      // how exact the order of last use is
@@ -61,22 +60,10 @@ var errCacheMiss = errors.New("not in the compile cache")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-type entryInfo struct {
-	Meta     moduleMeta `json:"meta"`
-	Source   string     `json:"source"` // digest of the original module
-	CodePath string     `json:"code"`   // relative to the entry
-	CodeSize int64      `json:"code_size"`
-	// CodeFrom and CodeTo bound the part of the file whose checksum wazero compares
-	// when it reads it; CodeCRC is the CRC-32C of everything else.
-	CodeFrom int64  `json:"code_from"`
-	CodeTo   int64  `json:"code_to"`
-	CodeCRC  uint32 `json:"code_crc32c"`
-}
-
 type cacheEntry struct {
 	dir  string
+	info *entryInfo
 	twin []byte
-	meta moduleMeta
 }
 
 // cacheKey names the code of a module: everything that can change it is in the key.
@@ -97,20 +84,26 @@ func cpuFeatures() string {
 	return ""
 }
 
-// open reads and checks an entry.
-func (c *diskCache) open(key string) (*cacheEntry, error) {
+// read reads an entry; its code is not used before check.
+func (c *diskCache) read(key string) (*cacheEntry, error) {
 	dir := filepath.Join(c.dir, key)
 	info, twin, err := readEntry(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkCode(dir, info); err != nil {
-		return nil, err
+	return &cacheEntry{dir: dir, info: info, twin: twin}, nil
+}
+
+// check checks the code of an entry and records its use.
+func (ent *cacheEntry) check() error {
+	if err := checkCode(ent.dir, ent.info); err != nil {
+		return err
 	}
-	if st, err := os.Stat(filepath.Join(dir, entryFile)); err == nil {
-		touch(filepath.Join(dir, entryFile), st)
+	path := filepath.Join(ent.dir, entryFile)
+	if st, err := os.Stat(path); err == nil {
+		touch(path, st)
 	}
-	return &cacheEntry{dir: dir, twin: twin, meta: info.Meta}, nil
+	return nil
 }
 
 func readEntry(dir string) (*entryInfo, []byte, error) {
@@ -132,8 +125,8 @@ func readEntry(dir string) (*entryInfo, []byte, error) {
 		return nil, nil, errors.New("cache entry is cut short")
 	}
 	var info entryInfo
-	if err := json.Unmarshal(data[head:head+int(n)], &info); err != nil {
-		return nil, nil, fmt.Errorf("cache entry: %w", err)
+	if !info.decode(data[head : head+int(n)]) {
+		return nil, nil, errors.New("cache entry has no content")
 	}
 	if !filepath.IsLocal(info.CodePath) {
 		return nil, nil, errors.New("cache entry names code outside itself")
@@ -142,15 +135,12 @@ func readEntry(dir string) (*entryInfo, []byte, error) {
 }
 
 func writeEntry(dir string, info *entryInfo, twin []byte) error {
-	js, err := json.Marshal(info)
-	if err != nil {
-		return err
-	}
-	data := make([]byte, 0, len(entryMagic)+8+len(js)+len(twin))
+	content := info.encode()
+	data := make([]byte, 0, len(entryMagic)+8+len(content)+len(twin))
 	data = append(data, entryMagic...)
 	data = append(data, 0, 0, 0, 0)
-	data = binary.LittleEndian.AppendUint32(data, uint32(len(js)))
-	data = append(append(data, js...), twin...)
+	data = binary.LittleEndian.AppendUint32(data, uint32(len(content)))
+	data = append(append(data, content...), twin...)
 	binary.LittleEndian.PutUint32(data[len(entryMagic):], crc32.Checksum(data[len(entryMagic)+4:], castagnoli))
 	return os.WriteFile(filepath.Join(dir, entryFile), data, 0o600)
 }

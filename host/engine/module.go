@@ -50,12 +50,12 @@ type Source struct {
 // moduleMeta is what a run needs to know of a module besides its code. It is kept
 // with the cached code, so that a warm start never looks at the original.
 type moduleMeta struct {
-	Seal     uint64              `json:"seal"`
-	HasStart bool                `json:"has_start"`
-	MemMin   uint64              `json:"mem_min"` // pages
-	HasMem   bool                `json:"has_mem"`
-	Imports  map[string][]string `json:"imports"` // functions by module
-	Exports  []string            `json:"exports"` // functions
+	Seal     uint64
+	HasStart bool
+	MemMin   uint64 // pages
+	HasMem   bool
+	Imports  map[string][]string // functions by module
+	Exports  []string            // functions
 }
 
 // Load makes a module ready to run: from the compile cache when it holds code for
@@ -217,16 +217,23 @@ func (e *Engine) load(ctx context.Context, src Source, limits abi.Limits) (*Modu
 // loadCached loads compiled code from the disk cache and proves that it is the code
 // of the module it claims to be.
 func (e *Engine) loadCached(ctx context.Context, key string) (*Module, error) {
-	ent, err := e.cache.open(key)
+	ent, err := e.cache.read(key)
 	if err != nil {
 		return nil, err
 	}
+	// The file with the code is checked while the runtime is made.
+	checked := make(chan error, 1)
+	go func() { checked <- ent.check() }()
 	cc, err := wazero.NewCompilationCacheWithDir(ent.dir)
 	if err != nil {
 		return nil, err
 	}
 	rt := wazero.NewRuntimeWithConfig(ctx, e.runtimeConfig().WithCompilationCache(cc))
-	m, err := e.finish(ctx, rt, ent.twin, &ent.meta)
+	if err := <-checked; err != nil {
+		rt.Close(ctx)
+		return nil, err
+	}
+	m, err := e.finish(ctx, rt, ent.twin, &ent.info.Meta)
 	if err != nil {
 		return nil, err
 	}
@@ -243,12 +250,17 @@ func (e *Engine) loadCached(ctx context.Context, key string) (*Module, error) {
 func (e *Engine) finish(ctx context.Context, rt wazero.Runtime, wasm []byte, meta *moduleMeta) (*Module, error) {
 	m := &Module{eng: e, rt: rt, meta: meta}
 	m.funcName = sync.OnceValue(m.readNames)
+	// A runtime may be used by many goroutines at once.
+	registered := make(chan error, 1)
+	go func() { registered <- e.register(ctx, rt, meta.Imports) }()
 	var err error
 	if m.compiled, err = rt.CompileModule(ctx, wasm); err != nil {
-		rt.Close(ctx)
-		return nil, &Error{Type: abi.ErrInvalidModule, Msg: "module is not valid WebAssembly: " + firstLine(err.Error()), Err: err}
+		err = &Error{Type: abi.ErrInvalidModule, Msg: "module is not valid WebAssembly: " + firstLine(err.Error()), Err: err}
 	}
-	if err := e.register(ctx, rt, meta.Imports); err != nil {
+	if rerr := <-registered; err == nil {
+		err = rerr
+	}
+	if err != nil {
 		rt.Close(ctx)
 		return nil, err
 	}

@@ -6,17 +6,27 @@
 // # Protocol
 //
 // A worker is started as the host's worker command with three files beside its
-// standard streams: 3 is the cartridge (unless the job names a path), 4 a pipe on which the host writes messages
-// (a u32 length, little endian, and that many bytes of JSON), the last of them the job,
-// and which it keeps open, 5
-// a pipe on which the worker writes one JSON result. A worker ends at once when pipe
-// 4 closes: no worker outlives its host. The host kills a worker that has not
-// answered shortly after its deadline.
+// standard streams: 3 is the cartridge (unless the job names a path), 4 a pipe on which
+// the host writes messages, the last of them the job, and which it keeps open, 5 a pipe
+// on which the worker writes one answer. A worker ends at once when pipe 4 closes: no
+// worker outlives its host. The host kills a worker that has not answered shortly after
+// its deadline, and one that has answered.
+//
+// Numbers are little endian. A message is a u32 length and that many bytes: a letter
+// for its kind and its content. The job is J and JSON. A preload is P, the limit on
+// tables (u64), the bound of the cache (u64), whether code is interpreted (u8), the
+// digest of the module (32 bytes) and the directory of the cache; it is not JSON because
+// the worker begins with it, and a process that uses encoding/json for the first time
+// needs longer for that than for the rest. The worker writes a space when the module is
+// loaded, and then, or instead when it is not, a line feed, a u32 length and that many
+// bytes of JSON.
 package worker
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"time"
@@ -47,14 +57,38 @@ func (c Config) config() engine.Config {
 // still verifying the cartridge.
 type Preload struct {
 	Config
-	Digest [32]byte `json:"digest"` // of the module
-	Table  int64    `json:"table"`  // the limit on table entries
+	Digest [32]byte // of the module
+	Table  int64    // the limit on table entries
 }
 
-// message is what travels on the job pipe: any number of preloads, then the job.
-type message struct {
-	Preload *Preload `json:"preload,omitempty"`
-	Job     *Job     `json:"job,omitempty"`
+// Kinds of messages.
+const (
+	kindJob     = 'J'
+	kindPreload = 'P'
+)
+
+// preloadSize is the length of a preload without the directory of the cache.
+const preloadSize = 8 + 8 + 1 + 32
+
+func (p *Preload) encode() []byte {
+	b := binary.LittleEndian.AppendUint64(nil, uint64(p.Table))
+	b = binary.LittleEndian.AppendUint64(b, uint64(p.CacheBytes))
+	interpreter := byte(0)
+	if p.Interpreter {
+		interpreter = 1
+	}
+	b = append(append(b, interpreter), p.Digest[:]...)
+	return append(b, p.CacheDir...)
+}
+
+func decodePreload(b []byte) (*Preload, error) {
+	if len(b) < preloadSize {
+		return nil, errors.New("preload is cut short")
+	}
+	p := &Preload{Table: int64(binary.LittleEndian.Uint64(b)), Digest: [32]byte(b[17:])}
+	p.CacheBytes, p.Interpreter = int64(binary.LittleEndian.Uint64(b[8:])), b[16] == 1
+	p.CacheDir = string(b[preloadSize:])
+	return p, nil
 }
 
 // Job describes one run.

@@ -32,9 +32,11 @@ type reply struct {
 }
 
 // begin is written before the answer when the module is loaded; the answer itself
-// begins with a line feed, so that the first byte of either tells that loading is
-// over. JSON ignores both.
-const begin = ' '
+// begins with another byte, so that the first of either tells that loading is over.
+const (
+	begin  = ' '
+	answer = '\n'
+)
 
 type failure struct {
 	Type abi.ErrorType `json:"type"`
@@ -50,6 +52,10 @@ func Main(ctx context.Context) int {
 		fmt.Fprintln(os.Stderr, "pxos-host: error: worker is started by the host itself")
 		return 2
 	}
+	// What the run will need, but not before its job is here, happens beside the reading
+	// of it: while the host opens the cartridge there are processors to spare.
+	go engine.Warm()
+	go func() { _, _ = json.Marshal(reply{Result: &abi.RunResult{}}) }()
 	job, err := readJob(ctx, jobPipe)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pxos-host: error: worker is started by the host itself")
@@ -74,8 +80,8 @@ func Main(ctx context.Context) int {
 	if err != nil {
 		return 1
 	}
-	data = append([]byte{'\n'}, data...)
-	if _, err := resultPipe.Write(data); err != nil {
+	head := binary.LittleEndian.AppendUint32([]byte{answer}, uint32(len(data)))
+	if _, err := resultPipe.Write(append(head, data...)); err != nil {
 		return 1
 	}
 	return 0
@@ -97,21 +103,22 @@ func readJob(ctx context.Context, r io.Reader) (*incoming, error) {
 		if _, err := io.ReadFull(r, data); err != nil {
 			return nil, err
 		}
-		var msg message
-		if err := json.Unmarshal(data, &msg); err != nil {
-			return nil, err
-		}
-		if p := msg.Preload; p != nil && in.eng == nil {
-			eng, err := engine.New(p.config())
+		switch {
+		case n > 0 && data[0] == kindPreload && in.eng == nil:
+			p, err := decodePreload(data[1:])
 			if err != nil {
 				return nil, err
 			}
-			in.eng, in.cfg = eng, p.Config
-			eng.Preload(ctx, p.Digest, p.Table)
-		}
-		if msg.Job != nil {
-			in.job = msg.Job
-			return in, nil
+			if in.eng, err = engine.New(p.config()); err != nil {
+				return nil, err
+			}
+			in.cfg = p.Config
+			in.eng.Preload(ctx, p.Digest, p.Table)
+		case n > 0 && data[0] == kindJob:
+			in.job = &Job{}
+			return in, json.Unmarshal(data[1:], in.job)
+		default:
+			return nil, errors.New("message is of no known kind")
 		}
 	}
 }

@@ -108,17 +108,11 @@ func (p *Process) release() {
 // Preload passes a preload on to the worker. A worker that does not take it fails
 // later, at its job.
 func (p *Process) Preload(pre *Preload) {
-	if msg, err := encode(message{Preload: pre}); err == nil {
-		_, _ = p.job.Write(msg)
-	}
+	_, _ = p.job.Write(message(kindPreload, pre.encode()))
 }
 
-func encode(m message) ([]byte, error) {
-	data, err := json.Marshal(m)
-	if err != nil {
-		return nil, err
-	}
-	return append(binary.LittleEndian.AppendUint32(nil, uint32(len(data))), data...), nil
+func message(kind byte, data []byte) []byte {
+	return append(append(binary.LittleEndian.AppendUint32(nil, uint32(len(data)+1)), kind), data...)
 }
 
 // Streams returns the standard streams that the worker was started with.
@@ -138,14 +132,12 @@ func (p *Process) Abandon() {
 // A worker that dies, or that does not answer after its deadline, is a result with
 // ErrCrash or ErrDeadline: the host goes on.
 func (p *Process) Run(ctx context.Context, job *Job, data []byte) (*abi.RunResult, error) {
-	defer p.release()
-	msg, err := encode(message{Job: job})
+	js, err := json.Marshal(job)
 	if err == nil && data != nil {
 		err = fillCartridgeFile(p.cartridge, data)
 	}
 	if err != nil {
-		killGroup(p.cmd.Process)
-		_ = p.cmd.Wait()
+		p.Abandon()
 		return nil, err
 	}
 	started := time.Now()
@@ -164,21 +156,11 @@ func (p *Process) Run(ctx context.Context, job *Job, data []byte) (*abi.RunResul
 	cancel := context.AfterFunc(ctx, func() { kill(killedCancel) })
 	defer cancel()
 
-	_, werr := p.job.Write(msg)
-
-	// One byte says that the module is loaded and the guest begins.
-	var head [1]byte
-	_, rerr := io.ReadFull(p.result, head[:])
-	if rerr == nil {
-		timer.Reset(job.Limits.Time + answerGrace)
-	}
-	answer, rerr := io.ReadAll(io.LimitReader(p.result, maxMessage))
-	var rep reply
-	if rerr == nil && len(answer) > 0 {
-		rerr = json.Unmarshal(answer, &rep)
-	}
-	killGroup(p.cmd.Process) // nothing of the group is left behind
-	waitErr := p.cmd.Wait()
+	_, werr := p.job.Write(message(kindJob, js))
+	// Reading the first answer takes a while to prepare for; the worker is busy anyway.
+	_ = json.Unmarshal([]byte(`{"result":{"limits":{}}}`), new(reply))
+	rep, rerr := readReply(p.result, func() { timer.Reset(job.Limits.Time + answerGrace) })
+	waitErr := p.end(rerr == nil)
 	switch {
 	case rerr == nil && rep.Result != nil:
 		return rep.Result, nil
@@ -189,6 +171,61 @@ func (p *Process) Run(ctx context.Context, job *Job, data []byte) (*abi.RunResul
 	res.ExecutionTime = time.Since(started).Seconds()
 	res.StartedAt = started.UTC()
 	return res, nil
+}
+
+// readReply reads what a worker answers. begun is called when its module is loaded.
+func readReply(r io.Reader, begun func()) (rep reply, err error) {
+	var head [5]byte
+	if _, err := io.ReadFull(r, head[:1]); err != nil {
+		return rep, err
+	}
+	begun()
+	if head[0] == begin {
+		if _, err := io.ReadFull(r, head[:1]); err != nil {
+			return rep, err
+		}
+	}
+	if _, err := io.ReadFull(r, head[1:]); err != nil {
+		return rep, err
+	}
+	n := binary.LittleEndian.Uint32(head[1:])
+	if head[0] != answer || n > maxMessage {
+		return rep, errors.New("worker's answer is malformed")
+	}
+	data, err := io.ReadAll(io.LimitReader(r, int64(n)))
+	if err == nil && len(data) < int(n) {
+		err = io.ErrUnexpectedEOF
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &rep)
+	}
+	if err == nil && rep.Result == nil && rep.Error == nil {
+		err = errors.New("worker's answer is empty")
+	}
+	return rep, err
+}
+
+// end kills the worker with everything in its process group, so that nothing is left
+// behind, and frees what belongs to it. After an answer there is nothing to wait for:
+// what the guest wrote is written, unless it comes through this process, and the kernel
+// may take the worker down in its own time.
+func (p *Process) end(answered bool) error {
+	killGroup(p.cmd.Process)
+	wait := func() error {
+		defer p.release()
+		return p.cmd.Wait()
+	}
+	if answered && direct(p.cmd.Stdout) && direct(p.cmd.Stderr) {
+		go wait()
+		return nil
+	}
+	return wait()
+}
+
+// direct reports whether a worker writes to w by itself.
+func direct(w io.Writer) bool {
+	_, file := w.(*os.File)
+	return file || w == nil
 }
 
 const (
