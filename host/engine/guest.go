@@ -58,6 +58,9 @@ func (r *Run) outfit() (wazero.ModuleConfig, error) {
 	for _, d := range cfg.Dirs {
 		mount(vfs.NewHostDir(d.Root, d.ReadOnly), d.Guest)
 	}
+	for _, m := range cfg.Mounts {
+		mount(m.FS, m.Guest)
+	}
 
 	mc := wazero.NewModuleConfig().
 		WithName("").

@@ -18,6 +18,7 @@ import (
 	"github.com/pxos/pxos/host/term"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
+	experimentalsys "github.com/tetratelabs/wazero/experimental/sys"
 	"github.com/tetratelabs/wazero/sys"
 )
 
@@ -33,6 +34,12 @@ type Dir struct {
 	Guest    string // absolute guest path
 	Root     *os.Root
 	ReadOnly bool
+}
+
+// Mount is a file system that a guest sees at an absolute path.
+type Mount struct {
+	Guest string
+	FS    experimentalsys.FS
 }
 
 // RunConfig says what a run is given. Whatever is not set is not there.
@@ -54,10 +61,16 @@ type RunConfig struct {
 	Archive Archive
 	Files   fs.FS // the same archive as a file system at /
 	Dirs    []Dir
-	Granted []abi.Capability
-	Limits  abi.Limits // every field set
-	Seed    []byte     // not nil: random bytes and time are reproducible
-	Epoch   time.Time  // real time at the start of a run with a seed
+	// Mounts are further file systems at absolute guest paths. They are used by one
+	// goroutine at a time and are not closed.
+	Mounts []Mount
+	// Services are what families of host functions work on in this run, by the
+	// family's module; see Run.Service.
+	Services map[string]any
+	Granted  []abi.Capability
+	Limits   abi.Limits // every field set
+	Seed     []byte     // not nil: random bytes and time are reproducible
+	Epoch    time.Time  // real time at the start of a run with a seed
 }
 
 // grace is how long a stopped run may take to notice before it is left behind: a
@@ -104,6 +117,12 @@ func (r *Run) Holds(kind string) bool {
 	}
 	return false
 }
+
+// Granted returns what was granted to the run. The slice is shared.
+func (r *Run) Granted() []abi.Capability { return r.cfg.Granted }
+
+// Service returns what RunConfig.Services has for a family's module, or nil.
+func (r *Run) Service(module string) any { return r.cfg.Services[module] }
 
 func (r *Run) args() []byte {
 	if len(r.cfg.Args) == 0 {
