@@ -97,7 +97,8 @@ func locals(op, from, to string) (lf, lt string, err error) {
 // file is an open file that knows its name below the directory.
 type file struct {
 	*os.File
-	name string
+	name      string
+	writeOnly bool
 }
 
 func (f *file) Name() string { return f.name }
@@ -110,7 +111,7 @@ func (d *Dir) OpenFile(name string, flag int) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{f, name}, nil
+	return &file{f, name, flag&os.O_WRONLY != 0}, nil
 }
 
 func (d *Dir) open(name string, flag int) (*os.File, error) {
@@ -327,6 +328,9 @@ func (d *Dir) Map(f File) (Mapping, error) {
 	info, err := of.Stat()
 	if err != nil {
 		return nil, err
+	}
+	if of.writeOnly {
+		return nil, &fs.PathError{Op: "map", Path: f.Name(), Err: fs.ErrPermission}
 	}
 	size := info.Size()
 	if size == 0 {

@@ -256,6 +256,8 @@ func (m *Mem) MkdirAll(name string) error {
 			}
 		case err != nil:
 			return pathError("mkdir", name, err)
+		case !n.isDir() && dir == name:
+			return pathError("mkdir", dir, fs.ErrExist)
 		case !n.isDir():
 			return pathError("mkdir", dir, syscall.ENOTDIR)
 		}
@@ -331,10 +333,10 @@ func (m *Mem) Link(from, to string) error {
 	case err != nil:
 	case a.node == nil:
 		err = fs.ErrNotExist
-	case a.node.isDir():
-		err = fs.ErrPermission
 	case b.node != nil:
 		err = fs.ErrExist
+	case a.node.isDir():
+		err = fs.ErrPermission
 	}
 	if err != nil {
 		return &os.LinkError{Op: "link", Old: from, New: to, Err: err}

@@ -23,7 +23,7 @@ type Change struct {
 // Crash returns the file system as it is after a power loss that keeps exactly the
 // unsynced changes that keep chooses, as far as they can be kept: see the package
 // comment. m itself goes on as if nothing had happened, so that many ends can be tried
-// from one history.
+// from one history. keep must not use m.
 func (m *Mem) Crash(keep func(Change) bool) *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
