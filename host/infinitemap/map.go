@@ -53,7 +53,7 @@ type Map struct {
 
 	// mu is held for reading by what only reads pixels, for writing by what changes
 	// them. flushing means that a flush holds it for reading and changes must wait.
-	mu       sync.RWMutex
+	mu       rwlock
 	idle     *sync.Cond // flushing became false; uses mu
 	flushing bool
 	closed   bool
@@ -94,6 +94,7 @@ func Open(fsys disk.FS, opt Options) (*Map, error) {
 
 func newMap(fsys disk.FS, opt Options, base *view) *Map {
 	m := &Map{fsys: fsys, opt: opt, pool: newFilePool(), base: base}
+	m.mu.init()
 	m.idle = sync.NewCond(&m.mu)
 	return m
 }

@@ -420,4 +420,3 @@ func TestRandomHistories(t *testing.T) {
 		})
 	}
 }
-

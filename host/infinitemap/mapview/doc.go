@@ -16,8 +16,8 @@
 // A tile of the page has 256 × 256 pixels, whatever the side of the map's own tiles:
 // tile (X, Y) of level L shows the pixels from (X·256·2^L, Y·256·2^L) on, each the mean
 // of 2^L × 2^L pixels of the plane that are not black. Levels end at 55, where four
-// tiles show the whole plane. Those above the map's own pyramid are made here from its
-// top.
+// tiles show the whole plane (a little below that for a map whose tiles are larger than
+// 256).
 //
 // Tiles and JSON carry an ETag and are asked for again with If-None-Match, so that a
 // page that polls costs a few hundred bytes until the map's writer flushes.

@@ -2,9 +2,12 @@ package mapview
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -63,9 +66,11 @@ func Handler(source Source, opt Options) http.Handler {
 	s := &server{
 		opt:     opt,
 		paint:   painter{src: source, bits: bits},
+		top:     topLevel(bits),
 		pngs:    newPNGCache(opt.CacheBytes),
 		working: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
+	rand.Read(s.paint.salt[:])
 	mux.HandleFunc("GET /api/state", s.state)
 	mux.HandleFunc("GET /api/pixel", s.pixel)
 	mux.HandleFunc("GET /tiles/{level}/{x}/{y}", s.tile)
@@ -75,6 +80,7 @@ func Handler(source Source, opt Options) http.Handler {
 
 type server struct {
 	opt     Options
+	top     int // highest level
 	pngs    *pngCache
 	working chan struct{} // as many tiles are drawn at once as there are processors
 
@@ -106,10 +112,9 @@ func (s *server) refreshSoon() (problem string) {
 
 type stateJSON struct {
 	Name       string      `json:"name"`
+	Server     string      `json:"server"` // another one after every start
 	Generation string      `json:"generation"`
 	TileSize   int         `json:"tile_size"`
-	ViewSize   int         `json:"view_size"`
-	Levels     int         `json:"levels"`
 	MaxLevel   int         `json:"max_level"`
 	Bounds     *boundsJSON `json:"bounds"` // null for an empty map
 	Stats      []Stat      `json:"stats"`
@@ -132,10 +137,16 @@ func (s *server) state(w http.ResponseWriter, r *http.Request) {
 	src := s.paint.src
 	out := stateJSON{
 		Name: s.opt.Name, Generation: strconv.FormatUint(src.Generation(), 10),
-		TileSize: src.TileSize(), ViewSize: viewSize, Levels: src.Levels(), MaxLevel: maxLevel,
+		Server: etagOf(s.paint.salt[:])[1:9], TileSize: src.TileSize(), MaxLevel: s.top,
 		Stats: src.Stats(), Problem: problem,
 	}
-	if x0, y0, x1, y1, ok := src.Bounds(); ok {
+	x0, y0, x1, y1, ok, err := src.Bounds()
+	if err != nil {
+		// Where content ends is not known, so it may be anywhere.
+		out.Problem = err.Error()
+		x0, y0, x1, y1, ok = math.MinInt64, math.MinInt64, math.MaxInt64, math.MaxInt64, true
+	}
+	if ok {
 		out.Bounds = &boundsJSON{x0, y0, x1, y1}
 	}
 	s.view.RUnlock()
@@ -166,8 +177,8 @@ func (s *server) pixel(w http.ResponseWriter, r *http.Request) {
 	if q.Has("level") {
 		level, okL = parseInt(q.Get("level"))
 	}
-	if !okX || !okY || !okL || level < 0 || level > maxLevel {
-		http.Error(w, "x and y must be whole numbers from -2^63 to 2^63-1, level one from 0 to 55", http.StatusBadRequest)
+	if !okX || !okY || !okL || level < 0 || level > int64(s.top) {
+		http.Error(w, fmt.Sprintf("x and y must be whole numbers from -2^63 to 2^63-1, level one from 0 to %d", s.top), http.StatusBadRequest)
 		return
 	}
 	out := pixelJSON{X: x, Y: y, Level: int(level)}
@@ -196,8 +207,8 @@ func (s *server) tile(w http.ResponseWriter, r *http.Request) {
 	level, okL := parseInt(r.PathValue("level"))
 	vx, okX := parseInt(r.PathValue("x"))
 	vy, okY := parseInt(name)
-	if !png || !okL || !okX || !okY || level < 0 || level > maxLevel || !onPlane(int(level), vx, vy) {
-		http.Error(w, "no such tile: /tiles/LEVEL/X/Y.png with LEVEL from 0 to 55 and X, Y on the plane", http.StatusNotFound)
+	if !png || !okL || !okX || !okY || level < 0 || level > int64(s.top) || !onPlane(int(level), vx, vy) {
+		http.Error(w, fmt.Sprintf("no such tile: /tiles/LEVEL/X/Y.png with LEVEL from 0 to %d and X, Y on the plane", s.top), http.StatusNotFound)
 		return
 	}
 	select {

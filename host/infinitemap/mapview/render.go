@@ -1,11 +1,11 @@
 package mapview
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"hash"
-	"io"
+	"encoding/binary"
+	"errors"
 )
+
+var errTileLength = errors.New("the tile has not as many bytes as its size asks for")
 
 // picture is what a tile of the page shows.
 type picture struct {
@@ -19,18 +19,16 @@ const blackETag = `"black"`
 
 // painter puts pictures together from the tiles of a source.
 type painter struct {
-	src    Source
-	bits   int // log2 of the source's tile size
-	summit summit
+	src  Source
+	bits int // log2 of the source's tile size
+	// salt goes into every ETag, because versions are a map's own: a browser may have
+	// tiles of another map that was served at the same address.
+	salt [16]byte
 }
 
-// picture draws tile (vx, vy) of a level, which must be on the plane. The result is the
-// caller's only until release, and its bytes may be the source's own: they are not to
-// be changed.
+// picture draws a tile of the page, which must be on the plane. Its bytes may be the
+// source's own.
 func (p *painter) picture(at place) picture {
-	if at.level >= p.src.Levels() {
-		return p.summit.picture(p, at)
-	}
 	if p.bits >= viewBits {
 		return p.crop(at)
 	}
@@ -47,10 +45,9 @@ func (p *painter) crop(at place) picture {
 	if rgb == nil {
 		return picture{etag: blackETag}
 	}
-	sum := sha256.New()
-	addVersion(sum, version)
+	etag := p.etag(version)
 	if up == 0 {
-		return picture{etag: finish(sum), rgb: rgb}
+		return picture{etag: etag, rgb: rgb}
 	}
 	side := 1 << p.bits
 	mask := int64(1)<<up - 1
@@ -59,21 +56,21 @@ func (p *painter) crop(at place) picture {
 	for row := range viewSize {
 		copy(out[3*viewSize*row:][:3*viewSize], rgb[3*(side*(y+row)+x):])
 	}
-	return picture{etag: finish(sum), rgb: out}
+	return picture{etag: etag, rgb: out}
 }
 
 // compose lays several source tiles side by side.
 func (p *painter) compose(at place) picture {
 	down := viewBits - p.bits
 	side, n := 1<<p.bits, 1<<down
-	sum := sha256.New()
+	versions := make([]uint64, 0, n*n)
 	var out []byte
 	var damage error
 	for j := range n {
 		for i := range n {
 			rgb, version, err := p.tile(at.level, at.vx<<down+int64(i), at.vy<<down+int64(j))
+			versions = append(versions, version)
 			if rgb == nil && err == nil {
-				addVersion(sum, "")
 				continue
 			}
 			if out == nil {
@@ -86,7 +83,6 @@ func (p *painter) compose(at place) picture {
 				stripes(out, i*side, j*side, side)
 				continue
 			}
-			addVersion(sum, version)
 			for row := range side {
 				copy(out[3*(viewSize*(j*side+row)+i*side):], rgb[3*side*row:][:3*side])
 			}
@@ -98,39 +94,38 @@ func (p *painter) compose(at place) picture {
 	case damage != nil:
 		return picture{rgb: out, damage: damage}
 	}
-	return picture{etag: finish(sum), rgb: out}
+	return picture{etag: p.etag(versions...), rgb: out}
 }
 
-// tile asks the source and holds it to its contract.
-func (p *painter) tile(level int, tx, ty int64) ([]byte, string, error) {
+// tile asks the source and holds it to its contract. What is black has no bytes.
+func (p *painter) tile(level int, tx, ty int64) ([]byte, uint64, error) {
 	rgb, version, err := p.src.Tile(level, tx, ty)
-	if err == nil && rgb != nil && len(rgb) != 3<<(2*p.bits) {
+	if err == nil && version != 0 && len(rgb) != 3<<(2*p.bits) {
 		err = errTileLength
 	}
-	if err != nil {
-		return nil, "", err
+	if err != nil || version == 0 {
+		return nil, 0, err
 	}
 	return rgb, version, nil
 }
 
 // colour returns the value of one pixel of a level, at pixel coordinates of that level.
-func (p *painter) colour(level int, x, y int64) (rgb [3]byte, err error) {
-	var tile []byte
-	side := 1 << p.bits
-	if level >= p.src.Levels() {
-		pic := p.summit.picture(p, place{level, x >> viewBits, y >> viewBits})
-		if pic.damage != nil {
-			return rgb, pic.damage
-		}
-		tile, side = pic.rgb, viewSize
-	} else if tile, _, err = p.tile(level, x>>p.bits, y>>p.bits); err != nil {
-		return rgb, err
-	}
+func (p *painter) colour(level int, x, y int64) (c [3]byte, err error) {
+	tile, _, err := p.tile(level, x>>p.bits, y>>p.bits)
 	if tile != nil {
-		mask := int64(side - 1)
-		copy(rgb[:], tile[3*(int(y&mask)*side+int(x&mask)):])
+		mask := int64(1)<<p.bits - 1
+		copy(c[:], tile[3*((y&mask)<<p.bits+x&mask):])
 	}
-	return rgb, nil
+	return c, err
+}
+
+// etag names what tiles of these versions look like.
+func (p *painter) etag(versions ...uint64) string {
+	b := append(make([]byte, 0, 16+8*len(versions)), p.salt[:]...)
+	for _, v := range versions {
+		b = binary.BigEndian.AppendUint64(b, v)
+	}
+	return etagOf(b)
 }
 
 func damaged(err error) picture {
@@ -155,14 +150,4 @@ func stripes(out []byte, x0, y0, side int) {
 			copy(out[3*(viewSize*(y0+y)+x0+x):], c[:])
 		}
 	}
-}
-
-// addVersion hashes a version so that no two lists of versions run together.
-func addVersion(sum hash.Hash, version string) {
-	io.WriteString(sum, version)
-	sum.Write([]byte{0xFF}) // not in UTF-8
-}
-
-func finish(sum hash.Hash) string {
-	return `"` + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:15]) + `"`
 }

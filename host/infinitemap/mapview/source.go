@@ -5,26 +5,27 @@ import (
 	"math/bits"
 )
 
-// Source is a plane of pixels. All methods are called from several goroutines at once;
-// between two calls of Refresh they speak of one state of the map.
+// Source is a plane of pixels, as FromMap makes one of an infinitemap.Map. All methods
+// are called from several goroutines at once; between two calls of Refresh they speak of
+// one state of the map.
 type Source interface {
 	// TileSize returns the side of the source's tiles in pixels: a power of two from
 	// 16 to 1024 that never changes.
 	TileSize() int
-	// Levels returns how many levels there are: 0 is the plane, and at Levels()-1 all
-	// that was ever written lies in at most 16 tiles. It is at least 1.
-	Levels() int
-	// Tile returns 3·TileSize² bytes, rows of RGB, which the caller does not change,
-	// or nil where nothing was written. The version is another one whenever the bytes
-	// are. An error means that this tile is damaged.
-	Tile(level int, tx, ty int64) (rgb []byte, version string, err error)
-	// Bounds returns the smallest rectangle, both corners included, outside which
-	// everything is black; ok is false for an empty map. It may be larger than needed.
-	Bounds() (minX, minY, maxX, maxY int64, ok bool)
-	// Generation returns a number that is another one after every flush.
+	// Tile returns 3·TileSize² bytes, rows of RGB, which neither side changes
+	// afterwards, and a version that is another one whenever the bytes are; 0 is that
+	// of a tile in which all is black, whose bytes are not looked at. Levels go from 0,
+	// the plane, to 63 - log2(TileSize), where four tiles are all of it. An error means
+	// that this tile cannot be read; others may.
+	Tile(level int, tx, ty int64) (rgb []byte, version uint64, err error)
+	// Bounds returns a rectangle, both corners included, outside which everything is
+	// black; ok is false for an empty map.
+	Bounds() (minX, minY, maxX, maxY int64, ok bool, err error)
+	// Generation returns a number that is another one after every change that Refresh
+	// brought.
 	Generation() uint64
-	// Stats returns what a person wants to know beyond bounds, tile size and levels, in
-	// the order to be shown.
+	// Stats returns what a person wants to know beyond bounds, tile size and
+	// generation, in the order to be shown.
 	Stats() []Stat
 	// Refresh moves on to the newest state. After an error the older one stays.
 	Refresh() error
@@ -40,16 +41,17 @@ type Stat struct {
 const (
 	viewBits = 8
 	viewSize = 1 << viewBits // side of the page's tiles in pixels
-	maxLevel = 63 - viewBits // where the plane is two tiles wide and two high
 	tileLen  = 3 * viewSize * viewSize
 )
 
-// onPlane reports whether the page's tile (vx, vy) exists at a level.
+// topLevel returns the highest level that the page shows of a plane of tiles of 2^bits
+// pixels: 55, where four of the page's tiles are the whole plane, or a little less where
+// the source's tiles are larger than the page's.
+func topLevel(bits int) int { return 63 - max(bits, viewBits) }
+
+// onPlane reports whether the page's tile (vx, vy) exists at a level up to 55.
 func onPlane(level int, vx, vy int64) bool {
-	if level < 0 || level > maxLevel {
-		return false
-	}
-	half := int64(1) << (maxLevel - level)
+	half := int64(1) << (63 - viewBits - level)
 	return -half <= vx && vx < half && -half <= vy && vy < half
 }
 

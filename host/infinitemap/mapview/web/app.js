@@ -46,7 +46,7 @@ class App {
     const bounds = b && { minX: BigInt(b.min_x), minY: BigInt(b.min_y), maxX: BigInt(b.max_x), maxY: BigInt(b.max_y) };
     this.state = state;
     this.etag = etag;
-    this.store.generation = state.generation;
+    this.store.generation = `${state.server}/${state.generation}`;
     this.store.bounds = bounds;
     this.overlay.bounds = bounds;
     fillPanel(state, bounds);
@@ -66,9 +66,10 @@ class App {
     try {
       const answer = await fetch("/api/state", { cache: "no-store", headers: { "If-None-Match": this.etag } });
       if (answer.status === 200) {
-        const [state, was] = [await answer.json(), this.state];
+        const [state, was, shown] = [await answer.json(), this.state, this.store.generation];
+        if (state.tile_size !== was.tile_size) location.reload(); // another map is here now
         this.take(state, answer.headers.get("ETag"));
-        if (state.generation !== was.generation) await this.changed(was.bounds === null);
+        if (this.store.generation !== shown) await this.changed(was.bounds === null);
       } else if (answer.status !== 304) throw new Error(`${answer.status} ${(await answer.text()).trim()}`);
       if (this.lost) {
         this.lost = false;

@@ -101,7 +101,6 @@ export function fillPanel(state, bounds) {
   );
   rows($("stats"), [
     ["Tile", `${state.tile_size} × ${state.tile_size}`],
-    ["Levels", String(state.levels)],
     ["Generation", group(BigInt(state.generation))],
     ...state.stats.map((s) => [s.name, s.value]),
   ]);
