@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -22,6 +23,7 @@ const (
 // to a directory inside is followed where it is not the last part of a name.
 type Dir struct {
 	root *os.Root
+	fast *beneath
 }
 
 var _ FS = (*Dir)(nil)
@@ -32,7 +34,11 @@ func Open(dir string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{root}, nil
+	fast, err := newBeneath(root)
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return &Dir{root, fast}, nil
 }
 
 // Create makes dir and the directories above it where they are missing, for the user
@@ -72,7 +78,7 @@ func Create(dir string) (*Dir, error) {
 }
 
 // Close releases the directory. Open files, locks and mappings stay as they are.
-func (d *Dir) Close() error { return d.root.Close() }
+func (d *Dir) Close() error { return errors.Join(d.fast.close(), d.root.Close()) }
 
 // local checks a name and puts it in the form of the operating system, refusing what
 // means something else there, such as a backslash or a device name on Windows.
@@ -123,6 +129,9 @@ func (d *Dir) open(name string, flag int) (*os.File, error) {
 	if flag&^flags != 0 || access == os.O_WRONLY|os.O_RDWR || flag&os.O_EXCL != 0 && flag&os.O_CREATE == 0 ||
 		flag&os.O_TRUNC != 0 && access == os.O_RDONLY {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	if f, err := d.fast.open(l, flag); f != nil || err != nil {
+		return f, err
 	}
 	// A root follows links that stay inside it and waits at a pipe until somebody
 	// opens the other end. So the name is looked at first, except where the call
@@ -216,23 +225,38 @@ func (d *Dir) ReadDir(name string) ([]fs.DirEntry, error) {
 	}
 	defer f.Close()
 	list, err := f.ReadDir(-1)
+	for i, e := range list {
+		list[i] = &entry{e, d, name}
+	}
 	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return list, err
 }
+
+// entry describes a name when it is asked to, from this directory whatever its path is
+// by then.
+type entry struct {
+	fs.DirEntry
+	root *Dir
+	dir  string // its name
+}
+
+func (e *entry) Info() (fs.FileInfo, error) { return e.root.Lstat(path.Join(e.dir, e.Name())) }
 
 func (d *Dir) openDir(op, name string) (*os.File, error) {
 	l, err := local(op, name)
 	if err != nil {
 		return nil, err
 	}
-	if name == "." {
-		return d.root.Open(l)
+	if f, err := d.fast.openDir(l); f != nil || err != nil {
+		return f, err
 	}
-	switch info, err := d.root.Lstat(l); {
-	case err != nil:
-		return nil, err
-	case !info.IsDir():
-		return nil, &fs.PathError{Op: op, Path: name, Err: errNotDir}
+	if name != "." {
+		switch info, err := d.root.Lstat(l); {
+		case err != nil:
+			return nil, err
+		case !info.IsDir():
+			return nil, &fs.PathError{Op: op, Path: name, Err: errNotDir}
+		}
 	}
 	return d.root.Open(l)
 }

@@ -22,3 +22,11 @@ func fresh(t testing.TB) *disk.Dir {
 }
 
 func TestDir(t *testing.T) { disktest.Run(t, func() disk.FS { return fresh(t) }) }
+
+// The way that other systems and old kernels go.
+func TestDirSlow(t *testing.T) {
+	if !disk.SlowOpen(t) {
+		t.Skip("this system has one way to open files, which TestDir has tested")
+	}
+	disktest.Run(t, func() disk.FS { return fresh(t) })
+}

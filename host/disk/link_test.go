@@ -19,6 +19,13 @@ import (
 // What others put into the directory is not followed out of it, opened as a file that
 // it is not, or waited for.
 func TestForeignEntries(t *testing.T) {
+	t.Run("fast", foreignEntries)
+	if disk.SlowOpen(t) {
+		t.Run("slow", foreignEntries)
+	}
+}
+
+func foreignEntries(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	secret := filepath.Join(outside, "secret")
 	must := func(err error) {
