@@ -3,6 +3,7 @@ package pxi
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/pierrec/lz4/v4"
 )
@@ -10,9 +11,11 @@ import (
 // A packer compresses blocks one by one. The bytes it makes depend on the
 // block only, not on what it compressed before.
 type packer struct {
-	lz  lz4.Compressor
+	lz  lz4.Compressor // 128 KiB of tables, so packers are kept
 	buf []byte
 }
+
+var packers = sync.Pool{New: func() any { return new(packer) }}
 
 // pack appends block to dst, compressed if that makes it shorter.
 func (p *packer) pack(dst, block []byte, c Compression) []byte {

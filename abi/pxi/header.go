@@ -143,8 +143,13 @@ func parseFields(b []byte) (Header, error) {
 	case h.Size > maxSize:
 		return Header{}, unsupported("PXI-H5", "%d bytes of data are over the limit of %d", h.Size, int64(maxSize))
 	}
-	if err := h.checkExtension(); err != nil {
-		return Header{}, err
+	if h.Extension > extTrailer {
+		if h.Minor == minorNumber {
+			return Header{}, formatErr("PXI-H6", 55, "version 1.0 has no extension %d", h.Extension)
+		}
+		if h.Compression != None {
+			return Header{}, unsupported("PXI-H6", "extension %d of version 1.%d is not known here, and the compressed data need it", h.Extension, h.Minor)
+		}
 	}
 	// How much a compressed file stores is known from the trailer only.
 	if h.raw() {
@@ -154,26 +159,18 @@ func parseFields(b []byte) (Header, error) {
 	} else if (h.Size == 0) != (h.Height == 0) {
 		return Header{}, formatErr("PXI-H5", 18, "%d bytes of data do not go with height %d", h.Size, h.Height)
 	}
-	return h, nil
-}
-
-func (h *Header) checkExtension() error {
-	switch {
-	case h.Extension == extTrailer:
+	switch h.Extension {
+	case extTrailer:
 		if want := uint64(HeaderSize + h.pixelBytes()); h.Trailer != want {
-			return formatErr("PXI-H7", offTrailer, "the trailer offset is %d; the pixels end at %d", h.Trailer, want)
+			return Header{}, formatErr("PXI-H7", offTrailer, "the trailer offset is %d; the pixels end at %d", h.Trailer, want)
 		}
-	case h.Extension == extNone:
+	case extNone:
 		if h.Trailer != 0 && h.Minor == minorNumber {
-			return formatErr("PXI-H7", offTrailer, "reserved bytes are not zero")
+			return Header{}, formatErr("PXI-H7", offTrailer, "reserved bytes are not zero")
 		}
 		h.Trailer = 0
-	case h.Minor == minorNumber:
-		return formatErr("PXI-H6", 55, "version 1.0 has no extension %d", h.Extension)
-	case h.Compression != None:
-		return unsupported("PXI-H6", "extension %d of version 1.%d is not known here, and the compressed data need it", h.Extension, h.Minor)
 	}
-	return nil
+	return h, nil
 }
 
 // raw reports whether the pixels are the data themselves. Without a trailer

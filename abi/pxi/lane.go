@@ -10,6 +10,7 @@ import (
 const (
 	chunkSize = 256 << 10 // data that move through a pipeline at once
 	inlineMax = 32 << 10  // less than this is hashed on the spot
+	smallSize = 16 << 10  // the first chunk of a file; below inlineMax
 )
 
 // A lane hashes chunks, in order, beside the goroutine that makes them. Its
@@ -36,6 +37,8 @@ type chunk struct {
 }
 
 var chunkPool = sync.Pool{New: func() any { return &chunk{buf: make([]byte, HeaderSize+chunkSize)} }}
+
+var smallPool = sync.Pool{New: func() any { return &chunk{buf: make([]byte, HeaderSize+smallSize)} }}
 
 func newLane(room int) *lane {
 	l := &lane{h: sha256.New(), room: room, free: make(chan *chunk, 4)}

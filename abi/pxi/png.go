@@ -13,7 +13,7 @@ import (
 	"io"
 )
 
-// MaxPNGPixels bounds plain pictures, which are decoded in memory: 7 bytes a
+// MaxPNGPixels bounds plain pictures, which are decoded in memory: 8 bytes a
 // pixel at most while that is going on, 3 afterwards.
 const MaxPNGPixels = 1 << 26
 
@@ -32,10 +32,10 @@ func DecodePNG(r io.ReaderAt, fileSize int64) (data []byte, width, height int, e
 	if Sniff(head[:]) != PNG {
 		return nil, 0, 0, &FormatError{ID: "PXI-G1", Msg: "this is no PNG picture", kind: ErrNotPXI}
 	}
-	section := io.NewSectionReader(r, 0, fileSize)
-	cfg, err := png.DecodeConfig(section)
+	src := &source{r: io.NewSectionReader(r, 0, fileSize)}
+	cfg, err := png.DecodeConfig(src)
 	if err != nil {
-		return nil, 0, 0, pngErr(err)
+		return nil, 0, 0, src.explain(err)
 	}
 	pixels := int64(cfg.Width) * int64(cfg.Height)
 	switch {
@@ -47,25 +47,38 @@ func DecodePNG(r io.ReaderAt, fileSize int64) (data []byte, width, height int, e
 	case pixels/8 > maxInflate*fileSize:
 		return nil, 0, 0, formatErr("PXI-G4", 16, "%d bytes cannot hold %d × %d pixels", fileSize, cfg.Width, cfg.Height)
 	}
-	section.Seek(0, io.SeekStart)
-	img, err := png.Decode(section)
+	src = &source{r: io.NewSectionReader(r, 0, fileSize)}
+	img, err := png.Decode(src)
 	if err != nil {
-		return nil, 0, 0, pngErr(err)
+		return nil, 0, 0, src.explain(err)
 	}
 	data, err = rgb(img)
 	return data, cfg.Width, cfg.Height, err
 }
 
-func pngErr(err error) error {
-	var f png.FormatError
+// A source remembers the error of the storage, so that it is not taken for one
+// of the picture.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+func (s *source) explain(err error) error {
+	if s.err != nil {
+		return s.err
+	}
 	if u := png.UnsupportedError(""); errors.As(err, &u) {
 		return unsupported("PXI-G1", "the PNG picture cannot be decoded: %v", err)
 	}
-	if errors.As(err, &f) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
-		errors.Is(err, zlib.ErrChecksum) || errors.Is(err, zlib.ErrHeader) || errors.Is(err, zlib.ErrDictionary) {
-		return formatErr("PXI-G1", -1, "the PNG picture is damaged: %v", err)
-	}
-	return err
+	return formatErr("PXI-G1", -1, "the PNG picture is damaged: %v", err)
 }
 
 // rgb drops the alpha channel of an opaque picture.

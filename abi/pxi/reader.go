@@ -31,6 +31,7 @@ type Reader struct {
 	base     int64       // file offset of the stored stream
 	size     int64
 	stored   int64
+	damaged  bool // the trailer is not looked at
 
 	tab      atomic.Pointer[table] // nil until a file without trailer was hashed
 	proof    sync.Mutex
@@ -118,7 +119,7 @@ func (r *Reader) load(ignoreTrailer bool) error {
 		if r.fileSize < HeaderSize+r.size {
 			return formatErr("PXI-H8", r.fileSize, "the file ends inside the data; it was cut short")
 		}
-		r.stored = r.size
+		r.stored, r.damaged = r.size, true
 		return nil
 	}
 	if err := h.checkLength(r.fileSize); err != nil {

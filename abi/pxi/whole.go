@@ -275,7 +275,7 @@ func (r *Reader) Verify(ctx context.Context, progress func(done, total int64)) (
 		return rep, r.verifyPNG(ctx, rep)
 	}
 	fresh := &Reader{src: r.src, mem: r.mem, fileSize: r.fileSize}
-	if err := fresh.load(r.h.Extension == extTrailer && r.tab.Load() == nil); err != nil {
+	if err := fresh.load(r.damaged); err != nil {
 		rep.add(structureFault(err))
 	} else if fresh.h != r.h {
 		rep.add(structureFault(formatErr("PXI-H1", 0, "the header changed since the file was opened")))
@@ -289,7 +289,7 @@ func structureFault(err error) Fault {
 
 func (r *Reader) verifyData(ctx context.Context, rep *Report, progress func(done, total int64)) error {
 	var t *table
-	if r.h.Extension == extTrailer {
+	if r.h.Extension == extTrailer && !r.damaged {
 		t = r.tab.Load()
 	}
 	block := proofBlock(r.size)

@@ -83,7 +83,8 @@ type Writer struct {
 	crcs   []byte
 	lens   []byte
 	out    []byte
-	pack   packer
+	pack   *packer // nil unless something is to be compressed
+	small  bool    // cur is a small chunk
 	err    error
 	closed bool
 }
@@ -102,6 +103,9 @@ func NewWriter(dst Destination, opt Options) (*Writer, error) {
 	w := &Writer{dst: dst, opt: opt, width: opt.Width, comp: opt.Compression}
 	if w.width == 0 {
 		w.width = DefaultWidth
+	}
+	if w.comp != None {
+		w.pack = packers.Get().(*packer)
 	}
 	room := chunkSize
 	if w.comp != Auto {
@@ -188,12 +192,22 @@ func (w *Writer) fail(err error) error {
 	return err
 }
 
-// space is what is free in the current chunk; it is never empty.
+// space is what is free in the current chunk; it is never empty. A file starts
+// in a small chunk, because most files are small.
 func (w *Writer) space() []byte {
-	if w.cur == nil {
+	switch {
+	case w.cur == nil && w.size == 0 && w.lane.room > smallSize:
+		w.cur, w.small = smallPool.Get().(*chunk), true
+		w.cur.refs.Store(1)
+	case w.cur == nil:
 		w.cur = w.lane.get()
+	case w.small && w.n == smallSize:
+		c := w.lane.get()
+		copy(c.buf[HeaderSize:], w.cur.buf[HeaderSize:])
+		smallPool.Put(w.cur)
+		w.cur, w.small = c, false
 	}
-	return w.cur.buf[HeaderSize+w.n : HeaderSize+w.lane.room]
+	return w.cur.buf[HeaderSize+w.n : HeaderSize+min(w.lane.room, len(w.cur.buf)-HeaderSize)]
 }
 
 // full sends the current chunk on its way when nothing more fits.
@@ -356,12 +370,12 @@ func (w *Writer) Close() (Header, error) {
 	if err := w.ready(); err != nil {
 		if !w.closed {
 			w.closed = true
-			w.lane.release()
+			w.release()
 		}
 		return Header{}, err
 	}
 	w.closed = true
-	defer w.lane.release()
+	defer w.release()
 
 	whole := !w.begun
 	var data []byte
@@ -369,7 +383,11 @@ func (w *Writer) Close() (Header, error) {
 		w.cur = nil
 		c.b = c.buf[HeaderSize : HeaderSize+w.n]
 		w.lane.hash(c)
-		defer w.lane.put(c)
+		if w.small {
+			defer smallPool.Put(c) // less than the lane leaves to its goroutine
+		} else {
+			defer w.lane.put(c)
+		}
 		data = c.b
 	}
 	w.decide(data, w.begun)
@@ -426,6 +444,14 @@ func (w *Writer) Close() (Header, error) {
 		}
 	}
 	return h, nil
+}
+
+func (w *Writer) release() {
+	w.lane.release()
+	if w.pack != nil {
+		packers.Put(w.pack)
+		w.pack = nil
+	}
 }
 
 // memory is a Destination that grows.

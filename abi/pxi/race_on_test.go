@@ -1,0 +1,5 @@
+//go:build race
+
+package pxi
+
+const raceEnabled = true
