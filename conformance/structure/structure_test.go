@@ -125,13 +125,35 @@ var law = []struct {
 	{"nothing but the command imports the command", "", []string{"host/cmd/pxos-host"}, func(imp string) bool {
 		return within(ours(imp), "host/cmd")
 	}},
-	{"wazero is imported in few, named places", "", []string{"host/engine", "host/engine/vfs", "host/engine/wasi"}, func(imp string) bool {
+	{"wazero is imported in few, named places", "", []string{"host/engine", "host/engine/vfs", "host/engine/wasi", "host/storage"}, func(imp string) bool {
 		return within(imp, "github.com/tetratelabs/wazero")
 	}},
 	{"no package is cgo", "", nil, func(imp string) bool { return imp == "C" }},
 	{"flags and terminals belong to the command", "", []string{"host/cmd/pxos-host", "abi/gen", "cartridges"}, func(imp string) bool {
 		return imp == "flag" || within(imp, "github.com/spf13/cobra") || within(imp, "golang.org/x/term")
 	}},
+	{"formats stand alone", "abi/pxi", nil, func(imp string) bool {
+		return ours(imp) != "" && !within(ours(imp), "abi/pxi")
+	}},
+	{"a disk knows nothing of what is stored on it", "host/disk", nil, func(imp string) bool {
+		return ours(imp) != "" && !within(ours(imp), "host/disk")
+	}},
+	{"pixelfs knows its format and a disk", "host/pixelfs", nil, stores("host/pixelfs")},
+	{"infinitemap knows its format and a disk", "host/infinitemap", nil, stores("host/infinitemap")},
+	{"the engine knows no store", "host/engine", nil, func(imp string) bool {
+		return within(ours(imp), "host/storage") || within(ours(imp), "host/pixelfs") || within(ours(imp), "host/infinitemap")
+	}},
+	{"kits of tests belong to tests", "", []string{"host/disk/disktest"}, func(imp string) bool {
+		return within(ours(imp), "host/disk/disktest")
+	}},
+}
+
+// stores allows a store its own room, abi and the disk.
+func stores(room string) func(imp string) bool {
+	return func(imp string) bool {
+		o := ours(imp)
+		return o != "" && !within(o, room) && !within(o, "abi") && !within(o, "host/disk")
+	}
 }
 
 func TestImportLaw(t *testing.T) {
@@ -168,12 +190,13 @@ func TestLawCanFail(t *testing.T) {
 	for i, imp := range []string{
 		module + "/host", module + "/host", module + "/plugins/cmd/pxos-boot", module + "/host/engine", module + "/abi/pxa",
 		module + "/host", module + "/host/cmd/pxos-host", "github.com/tetratelabs/wazero/api", "C", "flag",
+		module + "/abi/pxa", module + "/host/journal", module + "/host/engine", module + "/host/pixelfs", module + "/host/storage", module + "/host/disk/disktest",
 	} {
 		if !law[i].forbid(imp) {
 			t.Errorf("%q does not forbid %s", law[i].says, imp)
 		}
 	}
-	if len(law) != 10 {
+	if len(law) != 16 {
 		t.Error("add an import that breaks the new law to this test")
 	}
 }
