@@ -19,8 +19,9 @@ const (
 )
 
 // Dir is the operating system's file system below one directory. Links are never
-// followed out of it, whoever put them there and when: it stands on [os.Root]. A link
-// to a directory inside is followed where it is not the last part of a name.
+// followed out of it, whoever put them there and when: it stands on [os.Root], and on
+// openat2 where Linux has it. A link to a directory inside is followed where it is not
+// the last part of a name.
 type Dir struct {
 	root *os.Root
 	fast *beneath

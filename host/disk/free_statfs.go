@@ -17,7 +17,7 @@ func free(f *os.File) (int64, error) {
 	}
 	// Some systems count below zero once the reserve for the administrator is used.
 	blocks := int64(s.Bavail)
-	if blocks < 0 || s.Bsize < 0 {
+	if blocks < 0 {
 		return 0, nil
 	}
 	hi, lo := bits.Mul64(uint64(blocks), uint64(s.Bsize))

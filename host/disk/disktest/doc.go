@@ -38,6 +38,17 @@
 // while keeping what was done later with the same file, which a file system without a
 // journal (FAT, ext2) may do. Times and locks do not survive.
 //
+// To cut the power at every operation of a history, cut it in a hook and look at what
+// is left, as many times as there is patience for:
+//
+//	m := disktest.NewMem()
+//	fsys := disktest.Hook(m, func(op disktest.Op) disktest.Verdict {
+//		check(m.PowerCut(rng)) // the state before op
+//		return disktest.Verdict{}
+//	})
+//	work(fsys)
+//	check(m.PowerCut(rng))
+//
 // # Killed processes
 //
 // [KillAt] ends a real process. What it wrote stays with the system, so the state left
