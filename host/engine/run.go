@@ -67,10 +67,15 @@ type RunConfig struct {
 	// Services are what families of host functions work on in this run, by the
 	// family's module; see Run.Service.
 	Services map[string]any
-	Granted  []abi.Capability
-	Limits   abi.Limits // every field set
-	Seed     []byte     // not nil: random bytes and time are reproducible
-	Epoch    time.Time  // real time at the start of a run with a seed
+	// Ending, when not nil, is called when the guest's code is over and before its files
+	// are closed. byItself says that the guest returned or exited, with whatever code:
+	// false that it trapped or was stopped. A guest that is left behind in a host call
+	// gets there when that call ends, which may be after Run has returned.
+	Ending  func(byItself bool)
+	Granted []abi.Capability
+	Limits  abi.Limits // every field set
+	Seed    []byte     // not nil: random bytes and time are reproducible
+	Epoch   time.Time  // real time at the start of a run with a seed
 }
 
 // grace is how long a stopped run may take to notice before it is left behind: a
@@ -123,6 +128,25 @@ func (r *Run) Granted() []abi.Capability { return r.cfg.Granted }
 
 // Service returns what RunConfig.Services has for a family's module, or nil.
 func (r *Run) Service(module string) any { return r.cfg.Services[module] }
+
+// Stopping returns a context that is cancelled when the run is stopped, for host
+// functions that work for long through a package that takes one. Such a function calls
+// Charge afterwards, which ends the guest.
+func (r *Run) Stopping() context.Context { return stopping{context.Background(), r} }
+
+type stopping struct {
+	context.Context
+	run *Run
+}
+
+func (s stopping) Done() <-chan struct{} { return s.run.stopped }
+
+func (s stopping) Err() error {
+	if s.run.stop.Load() == running {
+		return nil
+	}
+	return context.Canceled
+}
 
 func (r *Run) args() []byte {
 	if len(r.cfg.Args) == 0 {
@@ -247,6 +271,10 @@ func (m *Module) execute(r *Run, started time.Time) *abi.RunResult {
 		}
 		if mod.Memory() != nil {
 			res.Memory = mem.peak()
+		}
+		if r.cfg.Ending != nil {
+			var exit *sys.ExitError
+			r.cfg.Ending((err == nil || errors.As(err, &exit)) && r.stop.Load() == running)
 		}
 		_ = mod.Close(context.Background())
 	}
