@@ -17,7 +17,8 @@ type packer struct {
 
 var packers = sync.Pool{New: func() any { return new(packer) }}
 
-// pack appends block to dst, compressed if that makes it shorter.
+// pack appends block to dst, compressed if that makes it shorter
+// (PXI-C3).
 func (p *packer) pack(dst, block []byte, c Compression) []byte {
 	base := len(dst)
 	switch c {

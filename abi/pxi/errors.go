@@ -45,7 +45,7 @@ type FaultKind string
 
 // The kinds of faults in the content of a file.
 const (
-	FaultBlock      FaultKind = "block"      // blocks that do not match their CRC-32C, or do not decode (PXI-D2)
+	FaultBlock      FaultKind = "block"      // blocks that do not match their CRC-32C, or do not unpack (PXI-D2, PXI-D4)
 	FaultDigest     FaultKind = "digest"     // the data do not match the SHA-256 of the header (PXI-D1)
 	FaultPadding    FaultKind = "padding"    // bytes behind the data that are not zero (PXI-D3)
 	FaultUnreadable FaultKind = "unreadable" // blocks that the storage could not give; Err is its error

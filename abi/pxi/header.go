@@ -37,8 +37,8 @@ type Compression uint8
 // looks at the first 256 KiB and takes what saves an eighth or more.
 const (
 	None Compression = 0
-	RLE  Compression = 1 // PackBits, as in TIFF
-	LZ4  Compression = 2 // one LZ4 block each
+	RLE  Compression = 1 // PackBits, as in TIFF (PXI-C1)
+	LZ4  Compression = 2 // one LZ4 block each (PXI-C2)
 	Auto Compression = 255
 )
 
@@ -143,6 +143,8 @@ func parseFields(b []byte) (Header, error) {
 	case h.Size > maxSize:
 		return Header{}, unsupported("PXI-H5", "%d bytes of data are over the limit of %d", h.Size, int64(maxSize))
 	}
+	// A newer minor version may bring what this reader can do without: PXI-V1
+	// here and where reserved bytes and lengths are checked, PXI-V2 below.
 	if h.Extension > extTrailer {
 		if h.Minor == minorNumber {
 			return Header{}, formatErr("PXI-H6", 55, "version 1.0 has no extension %d", h.Extension)

@@ -176,7 +176,8 @@ func (r *Reader) Blocks() (size int, n int64) {
 	return int(b), blocks(r.size, b)
 }
 
-// table gives the checksums, hashing a file without any before its first use.
+// table gives the checksums, hashing a file without any before its first use
+// (PXI-R3).
 func (r *Reader) table() (*table, error) {
 	if t := r.tab.Load(); t != nil {
 		return t, nil
@@ -203,7 +204,7 @@ func (r *Reader) table() (*table, error) {
 
 // ReadAt reads data, not file bytes, as io.ReaderAt says: io.EOF where they
 // end. Every byte it returns was checked; on damage it returns those before
-// the first damaged block, and a *CorruptError. It takes no memory for
+// the first damaged block, and a *CorruptError (PXI-R2). It takes no memory for
 // uncompressed files.
 func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
@@ -508,7 +509,7 @@ func Decode(file []byte) ([]byte, error) {
 		return nil, err
 	}
 	// Compressed data may be far larger than the file; the size is believed
-	// step by step.
+	// step by step (PXI-R4).
 	var out bytes.Buffer
 	if r.comp == None {
 		out.Grow(int(r.size))

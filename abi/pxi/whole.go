@@ -194,7 +194,7 @@ func (r *Reader) prove() (*table, error) {
 // WriteTo writes all data to w and compares them with their SHA-256, which is
 // computed on a second core. Each block is checked before it is written; the
 // digest, and all data of a file without a trailer, only at the end: what w
-// got counts only if the error is nil. A *CorruptError names the first damaged
+// got counts only if the error is nil (PXI-R1). A *CorruptError names the first damaged
 // block and its pixel rows.
 func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 	t := r.tab.Load()

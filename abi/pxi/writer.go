@@ -67,7 +67,8 @@ type Destination interface {
 // so both cores of a small machine work. A Writer is for one goroutine at a
 // time and, when not closed, needs no clean-up.
 //
-// Until Close returns, the file starts with zeros and is not valid.
+// Until Close returns, the file starts with zeros and is not valid (PXI-W2).
+// The file depends on data and options, not on the pieces (PXI-W3).
 type Writer struct {
 	dst    Destination
 	opt    Options
@@ -363,7 +364,7 @@ func (w *Writer) note(data []byte) error {
 	return nil
 }
 
-// Close stores what is left, the trailer and, last, the header, which it
+// Close stores what is left, the trailer (PXI-W1) and, last, the header, which it
 // returns. It neither syncs nor closes the file. A file of up to 256 KiB is
 // written by one call of Write.
 func (w *Writer) Close() (Header, error) {
