@@ -21,7 +21,7 @@ type world struct {
 	generation uint64
 	pending    func(*world) // what the next Refresh brings
 	failing    error        // what Refresh answers
-	asked      int          // calls of Tile
+	made       map[place]tileOf
 }
 
 func newWorld(side int, radius int64) *world {
@@ -55,7 +55,7 @@ func (w *world) Refresh() error {
 	}
 	if w.pending != nil {
 		w.pending(w)
-		w.pending = nil
+		w.pending, w.made = nil, nil
 		w.generation++
 	}
 	return nil
@@ -79,10 +79,26 @@ func (w *world) Bounds() (x0, y0, x1, y1 int64, ok bool, err error) {
 func (w *world) Tile(level int, tx, ty int64) ([]byte, uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.asked++
 	if why := w.bad[place{level, tx, ty}]; why != "" {
 		return nil, 0, errors.New(why)
 	}
+	if t, ok := w.made[place{level, tx, ty}]; ok {
+		return t.rgb, t.version, nil
+	}
+	rgb, version := w.make(level, tx, ty)
+	if w.made == nil {
+		w.made = map[place]tileOf{}
+	}
+	w.made[place{level, tx, ty}] = tileOf{rgb, version}
+	return rgb, version, nil
+}
+
+type tileOf struct {
+	rgb     []byte
+	version uint64
+}
+
+func (w *world) make(level int, tx, ty int64) ([]byte, uint64) {
 	side := int64(w.side)
 	rgb := make([]byte, 3*side*side)
 	x0, y0 := tx*side, ty*side // in pixels of the level
@@ -106,13 +122,13 @@ func (w *world) Tile(level int, tx, ty int64) ([]byte, uint64, error) {
 		}
 	}
 	if !any {
-		return nil, 0, nil
+		return nil, 0
 	}
 	h := uint64(1469598103934665603)
 	for _, v := range rgb {
 		h = (h ^ uint64(v)) * 1099511628211
 	}
-	return rgb, h | 1, nil
+	return rgb, h | 1
 }
 
 // land is the colour of the island at a place.
@@ -129,7 +145,7 @@ func (w *world) land(x, y int64) ([3]byte, bool) {
 		f := float64(int(1)<<octave) / unit * 1.4
 		h += a * noise(fx*f+warp*2+13*float64(octave), fy*f+warp*2)
 	}
-	h = h*1.25 - 0.13 - 0.62*r*r
+	h = h*1.2 - 0.16 - 0.55*r*r
 	light := (h - (noise(fx*22/unit+3, fy*22/unit+3)-0.5)*0.05)
 	shade := 1 + 3*(light-h)
 	switch {

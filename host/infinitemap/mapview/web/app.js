@@ -13,6 +13,7 @@ const PATIENT = 5000;
 class App {
   state = null;
   etag = null;
+  wanted = null; // the zoom that keys asked for and that is not reached yet
   pointer = null; // where the mouse is in the window; null: the middle is meant
 
   constructor(state, etag) {
@@ -55,7 +56,6 @@ class App {
     document.title = state.name ? `${state.name} · InfiniteMap` : name;
     $("empty").hidden = bounds !== null;
     $("empty-command").textContent = `pxos-host map put ${quote(state.name || "MAP")} 0 0 picture.png`;
-    $("minimap").hidden = bounds === null;
     live(state.problem ? "stale" : "live", `generation ${group(BigInt(state.generation))}`);
     notice("stale", state.problem && "The newest state cannot be read, so this is the one before.", state.problem);
   }
@@ -162,6 +162,23 @@ class App {
     this.plane.go(x, y, zoom, animate);
   }
 
+  // zoomBy keeps the middle where it is. Steps that come while one is shown add up.
+  zoomBy(d) {
+    const { map } = this;
+    const now = Math.round(this.plane.zoom);
+    this.wanted = Math.min(Math.max((this.wanted ?? now) + d, map.getMinZoom()), MAX_ZOOM);
+    if (this.wanted === now) this.wanted = null;
+    else if (!map._animatingZoom) this.zoomOn();
+  }
+
+  zoomOn() {
+    const zoom = this.wanted;
+    const c = this.plane.centre();
+    // Close up, the pixel in question goes to the very middle.
+    if (zoom > 0 && c.level === 0) this.plane.go(c.x, c.y, zoom);
+    else this.map.setZoom(zoom);
+  }
+
   toggleGrid() {
     this.overlay.set({ grid: !this.overlay.grid });
     $("grid").setAttribute("aria-pressed", String(this.overlay.grid));
@@ -182,6 +199,11 @@ class App {
       if (this.byKey) this.speak();
       this.byKey = false;
     });
+    map.on("zoomend", () => {
+      if (this.wanted === null) return;
+      if (this.wanted === Math.round(this.plane.zoom)) this.wanted = null;
+      else this.zoomOn();
+    });
     map.on("mousemove", (e) => this.probe(e.containerPoint));
     map.on("click", (e) => this.probe(e.containerPoint));
     map.on("mouseout", () => this.probe(null));
@@ -190,8 +212,8 @@ class App {
     window.addEventListener("resize", () => map.invalidateSize({ animate: false }));
 
     const click = (id, what) => $(id).addEventListener("click", what);
-    click("zoom-in", () => map.zoomIn());
-    click("zoom-out", () => map.zoomOut());
+    click("zoom-in", () => this.zoomBy(1));
+    click("zoom-out", () => this.zoomBy(-1));
     click("fit", () => this.fit());
     click("home", () => this.jump(0n, 0n, 0));
     click("grid", () => this.toggleGrid());
@@ -206,7 +228,9 @@ class App {
     });
     $("place").addEventListener("input", () => this.complain(""));
     $("place").addEventListener("keydown", (e) => {
-      if (e.key === "Escape") $("map").focus();
+      if (e.key !== "Escape") return;
+      this.complain("");
+      $("map").focus();
     });
     document.addEventListener("keydown", (e) => this.key(e));
   }
@@ -236,14 +260,17 @@ class App {
     if (arrow) this.step(arrow, e.shiftKey);
     else {
       const act = {
-        "+": () => this.map.zoomIn(),
-        "=": () => this.map.zoomIn(),
-        "-": () => this.map.zoomOut(),
-        _: () => this.map.zoomOut(),
+        "+": () => this.zoomBy(1),
+        "=": () => this.zoomBy(1),
+        "-": () => this.zoomBy(-1),
+        _: () => this.zoomBy(-1),
         0: () => this.jump(0n, 0n, 0),
         Home: () => this.jump(0n, 0n, 0),
         f: () => this.fit(),
-        g: () => $("place").select(),
+        g: () => {
+          $("place").focus();
+          $("place").select();
+        },
         t: () => this.toggleGrid(),
         "#": () => this.toggleGrid(),
         i: () => this.togglePanel(),

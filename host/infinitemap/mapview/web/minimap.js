@@ -9,7 +9,6 @@ const PIXELS = 512n; // most pixels of the chosen level along one side
 export class Minimap {
   #bounds = null;
   #scale = 1; // of the picture: canvas pixels for each pixel of the level
-  #level = 0;
   #picture = null;
   #round = 0;
 
@@ -17,6 +16,7 @@ export class Minimap {
     this.plane = plane;
     this.store = store;
     this.canvas = canvas;
+    this.frame = canvas.parentElement;
     plane.map.on("move zoomend", () => this.#draw());
     const go = (e) => {
       if (!this.#bounds || e.buttons === 0) return;
@@ -41,7 +41,7 @@ export class Minimap {
   // show draws another rectangle or generation.
   async show(bounds) {
     const round = ++this.#round;
-    this.#bounds = bounds;
+    this.frame.hidden = !bounds || !this.#picture;
     if (!bounds) return;
     const span = [bounds.maxX - bounds.minX + 1n, bounds.maxY - bounds.minY + 1n];
     let level = 0;
@@ -62,9 +62,10 @@ export class Minimap {
     }
     await Promise.allSettled(jobs); // what cannot be fetched stays black; the map says so
     if (round !== this.#round) return;
-    this.#level = level;
+    this.#bounds = bounds;
     this.#picture = picture;
     this.#fitCanvas();
+    this.frame.hidden = false;
     this.#draw();
   }
 

@@ -19,13 +19,13 @@ export class Readout {
     $("probe-label").textContent = p.inside ? who : "beyond the plane";
     const edit = (id, n) => {
       $(id).textContent = group(n);
-      $(id).value = group(n);
       $(id).dataset.value = n.toString();
     };
     edit("x", p.x);
     edit("y", p.y);
     const bits = BigInt(this.tileBits);
-    $("tile").textContent = `${group(p.lx >> bits)}, ${group(p.ly >> bits)}`;
+    edit("tile-x", p.lx >> bits);
+    edit("tile-y", p.ly >> bits);
     $("level").textContent = `level ${p.level}`;
     $("scale").textContent = zoom >= 0 ? `${+(2 ** zoom).toFixed(1)}×` : `1 : ${p.level <= 13 ? group(2 ** p.level) : power(p.level)}`;
     this.#ask(p);

@@ -126,12 +126,12 @@ export class Plane {
   // fit returns the place and zoom at which a rectangle fills the window.
   fit({ minX, minY, maxX, maxY }, most = 4) {
     const size = this.map.getSize();
-    const room = Math.max(64, Math.min(size.x - 96, size.x * 0.86));
-    const height = Math.max(64, Math.min(size.y - 220, size.y * 0.8));
+    const width = Math.max(64, size.x * 0.94);
+    const height = Math.max(64, size.y * 0.94);
     const w = maxX - minX + 1n;
     const h = maxY - minY + 1n;
     let zoom = most;
-    while (zoom > this.map.getMinZoom() && (Number(w) * 2 ** zoom > room || Number(h) * 2 ** zoom > height)) zoom--;
+    while (zoom > this.map.getMinZoom() && (Number(w) * 2 ** zoom > width || Number(h) * 2 ** zoom > height)) zoom--;
     return { x: minX + w / 2n, y: minY + h / 2n, zoom };
   }
 }
