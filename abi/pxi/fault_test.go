@@ -244,6 +244,10 @@ func TestUnreadable(t *testing.T) {
 	if _, err := r.ReadAt(buf, 5); !errors.Is(err, boom) {
 		t.Errorf("got %v", err)
 	}
+	rep, err := r.Verify(context.Background(), nil)
+	if err != nil || rep.DigestOK || rep.Faults[0].Kind != FaultUnreadable || rep.Faults[0].Block != 128 || rep.Bad != 117 {
+		t.Errorf("%v, %+v", err, rep)
+	}
 	fail = false
 	if n, err := r.ReadAt(buf, 5); n != 10 || err != nil || !bytes.Equal(buf, data[5:15]) {
 		t.Errorf("%d, %v", n, err)
@@ -478,5 +482,62 @@ func TestAutoChooses(t *testing.T) {
 		if h.Compression != c.want {
 			t.Errorf("%s: %v, want %v", name, h.Compression, c.want)
 		}
+	}
+}
+
+// Memory is bounded, whatever the length of the stream.
+func TestMemoryIsBounded(t *testing.T) {
+	const size = 128 << 20
+	piece := text(100_000)
+	for _, c := range []Compression{None, RLE, LZ4} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		w, err := NewWriter(discard{}, Options{Compression: c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 0; n < size; n += len(piece) {
+			if _, err := w.Write(piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 6<<20 {
+			t.Errorf("%v: %d bytes were taken", c, n)
+		}
+	}
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error)            { return len(p), nil }
+func (discard) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+
+// Small files are taken into memory when they are opened; Verify must still
+// look at the disk, and a bad sector must not hide the rest.
+func TestSmallFiles(t *testing.T) {
+	data := noise(10_000)
+	file := mustEncode(t, data, Options{Width: 10})
+	boom := errors.New("input/output error")
+	disk := &badDisk{file, func(off int64, n int) bool { return off+int64(n) > 5000 && off < 5001 }, boom}
+	r, err := NewReader(disk, int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 1000)
+	if n, err := r.ReadAt(buf, 9000); n != 1000 || err != nil || !bytes.Equal(buf, data[9000:]) {
+		t.Errorf("%d, %v", n, err)
+	}
+	if _, err := r.ReadAt(buf, 4900); !errors.Is(err, boom) {
+		t.Errorf("got %v", err)
+	}
+	r = mustOpen(t, file)
+	file[HeaderSize+4096] ^= 1
+	rep, err := r.Verify(context.Background(), nil)
+	if err != nil || len(rep.Faults) != 1 || rep.Faults[0].Block != 1 {
+		t.Errorf("%v, %+v", err, rep)
 	}
 }

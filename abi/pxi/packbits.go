@@ -11,47 +11,44 @@ var errPackBits = errors.New("the run-length stream is not valid")
 // by a byte that is repeated 257−n times.
 func packBits(dst, src []byte, limit int) (out []byte, ok bool) {
 	base := len(dst)
-	lit := 0 // start of the literal bytes not yet written
-	for i := 0; i < len(src); {
-		run := runLength(src[i:])
+	for len(src) > 0 {
 		// A run of two inside literals saves nothing.
-		if run < 3 {
-			i += run
-			if i < len(src) {
-				continue
+		lit := 0
+		for lit+2 < len(src) && (src[lit] != src[lit+1] || src[lit] != src[lit+2]) {
+			lit++
+		}
+		run := 0
+		if lit+2 >= len(src) {
+			lit = len(src)
+		} else {
+			run = 3
+			for lit+run < len(src) && src[lit+run] == src[lit] {
+				run++
 			}
-			run = 0
 		}
-		for lit < i {
-			n := min(i-lit, 128)
-			dst = append(dst, byte(n-1))
-			dst = append(dst, src[lit:lit+n]...)
-			lit += n
-		}
-		for run > 0 {
-			n := min(run, 128)
-			if n == 1 {
-				dst = append(dst, 0, src[i])
-			} else {
-				dst = append(dst, byte(257-n), src[i])
-			}
-			i += n
-			run -= n
-		}
-		lit = i
-		if len(dst)-base > limit {
+		if len(dst)-base+lit > limit {
 			return dst[:base], false
 		}
+		for rest := src[:lit]; len(rest) > 0; {
+			n := min(len(rest), 128)
+			dst = append(dst, byte(n-1))
+			dst = append(dst, rest[:n]...)
+			rest = rest[n:]
+		}
+		src = src[lit:]
+		for n := run; n > 0; n -= 128 {
+			if n == 1 {
+				dst = append(dst, 0, src[0])
+			} else {
+				dst = append(dst, byte(257-min(n, 128)), src[0])
+			}
+		}
+		src = src[run:]
 	}
-	return dst, len(dst)-base <= limit
-}
-
-func runLength(b []byte) int {
-	n := 1
-	for n < len(b) && b[n] == b[0] {
-		n++
+	if len(dst)-base > limit {
+		return dst[:base], false
 	}
-	return n
+	return dst, true
 }
 
 // unpackBits fills dst from src; both must come out even.

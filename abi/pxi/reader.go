@@ -14,6 +14,7 @@ import (
 
 const (
 	scratchSize = 64 << 10
+	wholeMax    = 16 << 10 // a file up to this size is read when it is opened
 	slots       = 4
 	slotMax     = 256 << 10 // larger blocks share one slot
 )
@@ -23,7 +24,7 @@ const (
 // touches the file only on the goroutine that called it.
 type Reader struct {
 	src      io.ReaderAt
-	mem      []byte // the file, where it is in memory
+	mem      []byte // the file, where it is in memory; the data of a PNG
 	fileSize int64
 	kind     Kind
 	h        Header
@@ -69,17 +70,17 @@ func NewBytesReader(file []byte) (*Reader, error) {
 // memory, at most MaxPNGPixels; its header is made up: compression None, size
 // 3 × width × height, the digest of its RGB bytes.
 func Open(r io.ReaderAt, fileSize int64) (*Reader, error) {
-	var prefix [8]byte
-	if fileSize < int64(len(prefix)) {
-		return NewReader(r, fileSize)
+	rd, err := NewReader(r, fileSize)
+	if f := (*FormatError)(nil); errors.As(err, &f) && f.kind == ErrNotPXI && fileSize >= int64(len(pngMagic)) {
+		var prefix [len(pngMagic)]byte
+		if err := readFull(r, prefix[:], 0); err != nil {
+			return nil, err
+		}
+		if Sniff(prefix[:]) == PNG {
+			return openPNG(r, fileSize)
+		}
 	}
-	if err := readFull(r, prefix[:], 0); err != nil {
-		return nil, err
-	}
-	if Sniff(prefix[:]) == PNG {
-		return openPNG(r, fileSize)
-	}
-	return NewReader(r, fileSize)
+	return rd, err
 }
 
 // OpenDamaged opens an uncompressed container without its trailer, which may
@@ -103,6 +104,12 @@ func (r *Reader) load(ignoreTrailer bool) error {
 		return fmt.Errorf("pxi: a file of %d bytes cannot be", r.fileSize)
 	}
 	r.kind, r.base = Container, HeaderSize
+	if r.mem == nil && r.src != nil && r.fileSize <= wholeMax {
+		// One read instead of four. A disk that fails may still give the parts.
+		if b := make([]byte, r.fileSize); r.read(b, 0) == nil {
+			r.mem = b
+		}
+	}
 	head := make([]byte, min(HeaderSize, r.fileSize))
 	if err := r.read(head, 0); err != nil {
 		return err
@@ -193,7 +200,7 @@ func (r *Reader) table() (*table, error) {
 	t, err := r.prove()
 	if err != nil {
 		// Damage stays; a failed read may not.
-		if c := (*CorruptError)(nil); errors.As(err, &c) {
+		if c := (*CorruptError)(nil); errors.As(err, &c) && c.Faults[0].Kind == FaultDigest {
 			r.proofErr = err
 		}
 		return nil, err

@@ -30,7 +30,7 @@ type table struct {
 	block int64
 	count int64
 	size  int64
-	crc   []byte  // count × u32
+	crc   []byte  // count × u32; nil where nothing is known yet
 	lens  []byte  // count × u32 where the blocks are compressed
 	marks []int64 // place of block 0, stride, 2×stride … in the stored stream
 }
@@ -42,7 +42,7 @@ func (t *table) length(i int64) int64 { return min(t.block, t.size-i*t.block) }
 
 // matches reports whether b is the content of block i.
 func (t *table) matches(i int64, b []byte) bool {
-	return crc32.Update(0, castagnoli, b) == t.sum(i)
+	return t.crc == nil || crc32.Update(0, castagnoli, b) == t.sum(i)
 }
 
 func (t *table) sum(i int64) uint32 { return binary.BigEndian.Uint32(t.crc[4*i:]) }

@@ -3,6 +3,7 @@ package pxi
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"io"
 )
@@ -20,21 +21,22 @@ func proofBlock(size int64) int64 {
 	return b
 }
 
+// unproven divides a file without a trailer into blocks that match anything.
+func (r *Reader) unproven() *table {
+	b := proofBlock(r.size)
+	return &table{block: b, count: blocks(r.size, b), size: r.size}
+}
+
 // scan passes all data, in order, through the lane to visit, a chunk at a
 // time. bad is told about damaged blocks and ends the scan by returning an
-// error; what visit gets up to there is good. t may be nil for an uncompressed
-// file, which is then not checked block by block.
+// error; what visit gets up to there is good.
 func (r *Reader) scan(l *lane, t *table, visit func(b []byte, off int64) error, bad func(Fault) error) error {
-	block := int64(l.room)
-	if t != nil {
-		block = t.block
-	}
 	var packed []byte
 	for off := int64(0); off < r.size; {
 		c := l.get()
 		n := min(int64(l.room), r.size-off)
 		c.b = c.buf[HeaderSize : HeaderSize+n]
-		good, err := r.fill(t, c.b, off, block, &packed, bad)
+		good, err := r.fill(t, c.b, off, &packed, bad)
 		if err == nil {
 			l.hash(c)
 		}
@@ -59,25 +61,19 @@ func scanLane(block int64) *lane {
 
 // fill reads the blocks at off, which fill b, and checks them. good is how
 // many bytes come before the first fault that bad did not accept.
-func (r *Reader) fill(t *table, b []byte, off, block int64, packed *[]byte, bad func(Fault) error) (good int, err error) {
-	first := off / block
-	count := blocks(int64(len(b)), block)
+func (r *Reader) fill(t *table, b []byte, off int64, packed *[]byte, bad func(Fault) error) (good int, err error) {
+	first := off / t.block
+	count := blocks(int64(len(b)), t.block)
 	if r.comp != None {
 		return r.fillPacked(t, b, first, count, packed, bad)
 	}
 	readErr := r.read(b, r.base+off)
-	if t == nil {
-		if readErr != nil {
-			return 0, readErr
-		}
-		return len(b), nil
-	}
 	for i := first; i < first+count; i++ {
 		p := b[good : good+int(t.length(i))]
 		kind, cause := FaultBlock, error(nil)
 		if readErr != nil {
 			// One block that cannot be read must not hide its neighbours.
-			if cause = r.read(p, r.base+i*block); cause != nil {
+			if cause = r.read(p, r.base+i*t.block); cause != nil {
 				clear(p)
 				kind = FaultUnreadable
 			}
@@ -170,14 +166,14 @@ func (r *Reader) padding() (f Fault, ok bool, err error) {
 // prove hashes a file without a trailer and notes the checksums of what it
 // saw, so that later reads are held against the same bytes.
 func (r *Reader) prove() (*table, error) {
-	t := &table{block: proofBlock(r.size), size: r.size}
-	t.count = blocks(r.size, t.block)
+	t := r.unproven()
 	l := scanLane(t.block)
 	defer l.release()
-	err := r.scan(l, nil, func(b []byte, _ int64) error {
+	var crc []byte
+	err := r.scan(l, t, func(b []byte, _ int64) error {
 		for len(b) > 0 {
 			n := min(len(b), int(t.block))
-			t.crc = binary.BigEndian.AppendUint32(t.crc, crc32.Update(0, castagnoli, b[:n]))
+			crc = binary.BigEndian.AppendUint32(crc, crc32.Update(0, castagnoli, b[:n]))
 			b = b[n:]
 		}
 		return nil
@@ -188,6 +184,7 @@ func (r *Reader) prove() (*table, error) {
 	if l.sum() != r.h.Sum {
 		return nil, &CorruptError{Faults: []Fault{r.digestFault()}}
 	}
+	t.crc = crc
 	return t, nil
 }
 
@@ -198,11 +195,10 @@ func (r *Reader) prove() (*table, error) {
 // block and its pixel rows.
 func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 	t := r.tab.Load()
-	block := proofBlock(r.size)
-	if t != nil {
-		block = t.block
+	if t == nil {
+		t = r.unproven()
 	}
-	l := scanLane(block)
+	l := scanLane(t.block)
 	defer l.release()
 	var total int64
 	err := r.scan(l, t, func(b []byte, _ int64) error {
@@ -249,9 +245,9 @@ func (r *Report) Err() error {
 
 func (r *Report) add(f Fault) {
 	r.Bad += f.Blocks
-	if n := len(r.Faults); n > 0 && f.Blocks > 0 && f.Err == nil {
+	if n := len(r.Faults); n > 0 && f.Blocks > 0 {
 		p := &r.Faults[n-1]
-		if p.Kind == f.Kind && p.Err == nil && p.Block+p.Blocks == f.Block {
+		if p.Kind == f.Kind && sameText(p.Err, f.Err) && p.Block+p.Blocks == f.Block {
 			p.Blocks += f.Blocks
 			p.Length += f.Length
 			p.LastRow = f.LastRow
@@ -265,6 +261,13 @@ func (r *Report) add(f Fault) {
 	r.Faults = append(r.Faults, f)
 }
 
+func sameText(a, b error) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Error() == b.Error()
+}
+
 // Verify checks everything there is: header and trailer once more, every
 // block, the digest, the padding, and goes on after a fault. The error is that
 // of ctx, or nil; damage is in the Report. progress, where not nil, is called
@@ -274,13 +277,17 @@ func (r *Reader) Verify(ctx context.Context, progress func(done, total int64)) (
 	if r.kind == PNG {
 		return rep, r.verifyPNG(ctx, rep)
 	}
-	fresh := &Reader{src: r.src, mem: r.mem, fileSize: r.fileSize}
+	fresh := &Reader{src: r.src, fileSize: r.fileSize}
+	if r.src == nil {
+		fresh.mem = r.mem
+	}
 	if err := fresh.load(r.damaged); err != nil {
 		rep.add(structureFault(err))
+		fresh = r
 	} else if fresh.h != r.h {
-		rep.add(structureFault(formatErr("PXI-H1", 0, "the header changed since the file was opened")))
+		rep.add(structureFault(errors.New("the header is another one than when the file was opened")))
 	}
-	return rep, r.verifyData(ctx, rep, progress)
+	return rep, fresh.verifyData(ctx, rep, progress)
 }
 
 func structureFault(err error) Fault {
@@ -288,16 +295,12 @@ func structureFault(err error) Fault {
 }
 
 func (r *Reader) verifyData(ctx context.Context, rep *Report, progress func(done, total int64)) error {
-	var t *table
+	t := r.unproven()
 	if r.h.Extension == extTrailer && !r.damaged {
 		t = r.tab.Load()
-	}
-	block := proofBlock(r.size)
-	if t != nil {
-		block = t.block
 		rep.BlockSize, rep.Blocks = int(t.block), t.count
 	}
-	l := scanLane(block)
+	l := scanLane(t.block)
 	defer l.release()
 	unread := false
 	err := r.scan(l, t, func(b []byte, off int64) error {
@@ -314,11 +317,7 @@ func (r *Reader) verifyData(ctx context.Context, rep *Report, progress func(done
 		return ctx.Err()
 	}
 	if err != nil {
-		f := r.digestFault()
-		f.Kind, f.Err = FaultUnreadable, err
-		f.Block, f.Blocks = 0, blocks(r.size, block)
-		rep.add(f)
-		unread = true
+		return err
 	}
 	if !unread {
 		rep.Digest = l.sum()

@@ -122,7 +122,8 @@ func NewWriter(dst Destination, opt Options) (*Writer, error) {
 	return w, nil
 }
 
-// Write takes p. After an error, from dst or for lack of room in the format,
+// Write takes p. The digest of a p of 1 MiB or more is computed from where it
+// lies, on another goroutine, before Write returns. After an error, from dst or for lack of room in the format,
 // every further call returns the same one.
 func (w *Writer) Write(p []byte) (int, error) {
 	if err := w.ready(); err != nil {
