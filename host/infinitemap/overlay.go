@@ -65,6 +65,7 @@ func (m *Map) rebase() error {
 	man := *m.view.manifest
 	man.segments = slices.Clone(man.segments)
 	m.view.manifest = &man
+	m.top = m.base.top
 	place := make(map[uint32]int, len(man.segments))
 	for i, s := range man.segments {
 		place[s.number] = i
@@ -74,7 +75,7 @@ func (m *Map) rebase() error {
 		above := key{hi: 1 << 56}
 		sources := m.view.sources(nil, false)
 		// Only the newest entry of a key holds its tile alive.
-		for level := 1; level <= m.top; level++ {
+		for level := 1; level <= man.top; level++ {
 			w := walker{sources: sources, area: everything(level, m.shift)}
 			w.visit = func(s *source, i int, _ cell) bool {
 				e := s.entry(i)
