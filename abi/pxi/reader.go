@@ -505,7 +505,9 @@ func (r *Reader) corrupt(t *table, kind FaultKind, i int64, err error) error {
 	return &CorruptError{Faults: []Fault{r.fault(t, kind, i, 1, err)}}
 }
 
-// Decode gives the data of a container or a plain PNG, completely checked.
+// Decode gives the data of a container or a plain PNG, completely checked. They
+// may be 255 times as long as a compressed file: for files of strangers, look
+// at [Reader.Size] first.
 func Decode(file []byte) ([]byte, error) {
 	if Sniff(file) == PNG {
 		data, _, _, err := DecodePNG(bytes.NewReader(file), int64(len(file)))

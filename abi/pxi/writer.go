@@ -92,7 +92,7 @@ type Writer struct {
 
 // directMin is the length from which Write hashes and writes the caller's
 // bytes where they are, instead of copying them.
-const directMin = 4 * chunkSize
+const directMin = 16 * chunkSize
 
 var errClosed = errors.New("pxi: the writer is closed")
 
@@ -122,7 +122,7 @@ func NewWriter(dst Destination, opt Options) (*Writer, error) {
 	return w, nil
 }
 
-// Write takes p. The digest of a p of 1 MiB or more is computed from where it
+// Write takes p. The digest of a p of 4 MiB or more is computed from where it
 // lies, on another goroutine, before Write returns. After an error, from dst or for lack of room in the format,
 // every further call returns the same one.
 func (w *Writer) Write(p []byte) (int, error) {
