@@ -49,6 +49,7 @@ func TestPage(t *testing.T) {
 	}
 	b.until(`document.getElementById("scale").textContent`, "64×")
 	b.shows(greatest, greatest, "#fedcba")
+	b.settled()
 	b.picture("end")
 	b.goTo("-2^63, -2^63")
 	b.shows(least, least, "#112233")

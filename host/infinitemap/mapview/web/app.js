@@ -33,6 +33,7 @@ class App {
     this.layer.on("trouble", (e) => notice("trouble", "A tile did not arrive.", e.error.message));
 
     if (!this.follow(location.hash)) this.fit(false);
+    this.layer.once("load", () => performance.mark("picture"));
     this.layer.addTo(this.map);
     this.overlay.draw();
     this.listen();

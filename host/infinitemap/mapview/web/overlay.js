@@ -168,8 +168,10 @@ export class Overlay {
     c.strokeStyle = ACCENT;
     c.lineWidth = 1.5;
     if (q.x < 0 || q.y < 0 || p.x > w || p.y > h) {
-      const x = Math.min(Math.max((p.x + q.x) / 2, 26), w - 26);
-      const y = Math.min(Math.max((p.y + q.y) / 2, 84), h - 130);
+      // Beside the cards, which are larger on a phone's screen.
+      const [right, bottom] = w < 700 ? [76, 276] : [84, 116];
+      const x = Math.min(Math.max((p.x + q.x) / 2, 26), w - right);
+      const y = Math.min(Math.max((p.y + q.y) / 2, 92), h - bottom);
       const angle = Math.atan2((p.y + q.y) / 2 - y, (p.x + q.x) / 2 - x);
       c.save();
       c.translate(x, y);
