@@ -13,6 +13,7 @@ import (
 	"github.com/pxos/pxos/host/engine"
 	"github.com/pxos/pxos/host/engine/worker"
 	"github.com/pxos/pxos/host/journal"
+	"github.com/pxos/pxos/host/storage"
 )
 
 // Isolation levels.
@@ -120,7 +121,7 @@ func (h *Host) cacheDir() string {
 // engine returns the engine that runs programs inside this process.
 func (h *Host) engine() (*engine.Engine, error) {
 	h.engineOnce.Do(func() {
-		h.eng, h.engErr = engine.New(engine.Config{CacheDir: h.cacheDir(), CacheBytes: h.cfg.CacheBytes, Interpreter: h.cfg.Interpreter})
+		h.eng, h.engErr = engine.New(engine.Config{CacheDir: h.cacheDir(), CacheBytes: h.cfg.CacheBytes, Interpreter: h.cfg.Interpreter, Families: storage.Families()})
 	})
 	return h.eng, h.engErr
 }

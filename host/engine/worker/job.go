@@ -33,6 +33,7 @@ import (
 
 	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/host/engine"
+	"github.com/pxos/pxos/host/storage"
 )
 
 // Dir is a granted host directory by its path.
@@ -50,7 +51,7 @@ type Config struct {
 }
 
 func (c Config) config() engine.Config {
-	return engine.Config{CacheDir: c.CacheDir, CacheBytes: c.CacheBytes, Interpreter: c.Interpreter}
+	return engine.Config{CacheDir: c.CacheDir, CacheBytes: c.CacheBytes, Interpreter: c.Interpreter, Families: storage.Families()}
 }
 
 // Preload asks for a module's code to be fetched from the cache while the host is
@@ -111,6 +112,8 @@ type Job struct {
 	Limits  abi.Limits       `json:"limits"`
 	Seed    []byte           `json:"seed,omitempty"`
 	Epoch   time.Time        `json:"epoch"`
+	// Storage is where the pixel files and maps are that were granted; nil when none were.
+	Storage *storage.Config `json:"storage,omitempty"`
 
 	TerminalStdin bool `json:"terminal_stdin"`
 	CleanStdout   bool `json:"clean_stdout"`
@@ -145,6 +148,14 @@ func (j *Job) Run(ctx context.Context, eng *engine.Engine, a *Archive, s Streams
 		defer root.Close()
 		cfg.Dirs = append(cfg.Dirs, engine.Dir{Guest: d.Guest, Root: root, ReadOnly: d.ReadOnly})
 	}
+	var stored *storage.Session
+	if j.Storage != nil {
+		if stored, err = j.Storage.Open(); err != nil {
+			return nil, err
+		}
+		defer stored.Close()
+		cfg.Services, cfg.Mounts, cfg.Ending = stored.Services(), stored.Mounts(), stored.End
+	}
 	started := time.Now()
 	m, err := eng.Load(ctx, src, j.Limits)
 	if err != nil {
@@ -158,5 +169,22 @@ func (j *Job) Run(ctx context.Context, eng *engine.Engine, a *Archive, s Streams
 	if res != nil {
 		res.LoadTime = loaded.Seconds()
 	}
+	if stored != nil {
+		if cerr := stored.Close(); cerr != nil && res != nil {
+			notKept(res, cerr)
+		}
+	}
 	return res, err
+}
+
+// notKept turns the result of a program that did not close its files and maps into a
+// failure when closing them for it failed.
+func notKept(res *abi.RunResult, err error) {
+	msg := "what the program left open could not be kept: " + err.Error()
+	if !res.Success {
+		res.Hint = msg // it failed already, and says how
+		return
+	}
+	res.Success, res.ErrorType, res.Error = false, abi.ErrInternal, msg
+	res.Hint = "files and maps have what was committed last; a program that closes them itself sees the error"
 }

@@ -21,6 +21,12 @@ const (
 	spareFiles   = 64      // the worker's own
 	spareCPU     = 15 * 60 // seconds, for compiling
 	maxFileSize  = 4 << 30 // a cache entry
+
+	// Beyond that, of a run with pixel storage: its mapped files and caches, and the
+	// files of maps, and beside each open file those that its edits need.
+	storageAddress = 16 << 30
+	storageFiles   = 1024
+	filesPerHandle = 4
 )
 
 // Confine lowers what this process may use to what the job needs, for good.
@@ -35,6 +41,12 @@ func Confine(job *Job) error {
 		return unix.Setrlimit(res, &unix.Rlimit{Cur: rlim(n), Max: rlim(n)})
 	}
 	files := uint64(maxFileSize) + uint64(l.Output)
+	handles, address := uint64(l.Handles)+spareFiles, uint64(l.Memory)+uint64(l.Tmp)+spareAddress
+	if job.Storage != nil {
+		files = unix.RLIM_INFINITY // its quota counts
+		handles = uint64(l.Handles)*filesPerHandle + spareFiles + storageFiles
+		address += storageAddress
+	}
 	for _, d := range job.Dirs {
 		if !d.ReadOnly {
 			files = unix.RLIM_INFINITY // what is written there is the owner's decision
@@ -46,10 +58,10 @@ func Confine(job *Job) error {
 		n    uint64
 	}{
 		{"core", unix.RLIMIT_CORE, 0},
-		{"open files", unix.RLIMIT_NOFILE, uint64(l.Handles) + spareFiles},
+		{"open files", unix.RLIMIT_NOFILE, handles},
 		{"cpu time", unix.RLIMIT_CPU, uint64(l.Time.Seconds()) + spareCPU},
 		{"file size", unix.RLIMIT_FSIZE, files},
-		{"address space", rlimitAS, uint64(l.Memory) + uint64(l.Tmp) + spareAddress},
+		{"address space", rlimitAS, address},
 	} {
 		if r.res < 0 {
 			continue
