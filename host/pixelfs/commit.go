@@ -25,6 +25,7 @@ type change struct {
 	self *node // the edit whose content this is; any other of the name ends
 
 	old     *header // what the name held; nil where it was free
+	renamed bool    // the new content has the name, durably or not
 	version uint64  // of the old content, or of the new where there is none
 	keep    string  // place of the version that the old content becomes
 }
@@ -121,14 +122,13 @@ func (s *Store) commitLocked(batch []*change, infos []Info, errs []error) {
 		fill(errs, err)
 	}
 	dirs = dirSet{}
-	renamed := make([]bool, len(batch))
 	var grown usage
 	for i, c := range batch {
 		if errs[i] != nil {
 			continue
 		}
 		if errs[i] = s.fsys.Rename(c.st.temp, c.place); errs[i] == nil {
-			renamed[i] = true
+			c.renamed = true
 			grown.add(c.growth())
 			dirs.add(path.Dir(c.place))
 			s.unlink(c.name, c.self)
@@ -136,10 +136,10 @@ func (s *Store) commitLocked(batch []*change, infos []Info, errs []error) {
 	}
 	bad = s.syncDirs(dirs)
 	for i, c := range batch {
-		if renamed[i] {
+		if c.renamed {
 			errs[i] = bad[path.Dir(c.place)]
 		}
-		c.st.drop(renamed[i])
+		c.st.drop(c.renamed)
 		if errs[i] == nil {
 			infos[i] = c.info()
 		}
@@ -293,7 +293,9 @@ func (s *Store) dirFor(dir string, work dirWork) error {
 		case !errors.Is(err, fs.ErrNotExist):
 			return err
 		}
-		if s.exists(d + Suffix) {
+		if there, err := s.has(d + Suffix); err != nil {
+			return err
+		} else if there {
 			return ErrNotDir
 		}
 		if work != makeDirs {

@@ -153,7 +153,7 @@ func (c *fsck) run() error {
 		return err
 	}
 	c.total = u.bytes
-	if err := c.tree(".", 0); err != nil {
+	if err := c.tree(".", ".", 0); err != nil {
 		return err
 	}
 	if err := c.versions(versionDir, ""); err != nil {
@@ -189,8 +189,8 @@ func (c *fsck) finishIntent() {
 	c.add(p)
 }
 
-// tree checks current files and directories.
-func (c *fsck) tree(dir string, depth int) error {
+// tree checks the files and directories below root.
+func (c *fsck) tree(root, dir string, depth int) error {
 	list, err := c.s.fsys.ReadDir(dir)
 	if err != nil {
 		return err
@@ -222,7 +222,7 @@ func (c *fsck) tree(dir string, depth int) error {
 		case depth >= MaxDepth:
 			c.add(Problem{Kind: Unreachable, Place: p, Detail: fmt.Sprintf("it is more than %d directories deep", MaxDepth)})
 		case e.IsDir():
-			if err := c.tree(p, depth+1); err != nil {
+			if err := c.tree(root, p, depth+1); err != nil {
 				return err
 			}
 		default:
@@ -230,7 +230,11 @@ func (c *fsck) tree(dir string, depth int) error {
 				c.add(Problem{Kind: Twin, Place: p, Detail: fmt.Sprintf("a directory called %q stands beside it; only the file is seen", part)})
 			}
 			c.rep.Files++
-			name, err := Decode(strings.TrimSuffix(p, Suffix))
+			rel := p
+			if root != "." {
+				rel = strings.TrimPrefix(p, root+"/")
+			}
+			name, err := Decode(strings.TrimSuffix(rel, Suffix))
 			if err != nil {
 				c.add(Problem{Kind: Unreachable, Place: p, Detail: err.Error()})
 			}
@@ -362,7 +366,7 @@ func (c *fsck) trash() error {
 		}
 		before := c.rep.Files + c.rep.Versions
 		if t.Dir {
-			err = c.tree(p+"/"+contentName, 0)
+			err = c.tree(p+"/"+contentName, p+"/"+contentName, 0)
 		} else {
 			c.rep.Files++
 			err = c.file(p+"/"+contentName+Suffix, t.Name, 0)
@@ -395,7 +399,7 @@ func (c *fsck) own() error {
 	if err != nil {
 		return err
 	}
-	known := map[string]bool{lockPlace: true, formatPlace: true, intentPlace: true, usagePlace: true}
+	known := map[string]bool{lockPlace: true, formatPlace: true, intentPlace: true, usagePlace: true, overlayPlace: true, overlayLock: true}
 	for _, d := range metaDirs {
 		known[d] = true
 	}

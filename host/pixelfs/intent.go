@@ -83,8 +83,8 @@ func (s *Store) clearIntent() error {
 
 // redo completes what a crash, or an error, interrupted.
 func (s *Store) redo() error {
-	if !s.exists(intentPlace) {
-		return nil
+	if there, err := s.has(intentPlace); err != nil || !there {
+		return err
 	}
 	data, err := s.readSmall(intentPlace)
 	if err != nil {
@@ -110,7 +110,18 @@ func (s *Store) redo() error {
 func (s *Store) steps(list []step) (begun bool, err error) {
 	dirs := dirSet{}
 	for _, st := range list {
-		if st.Do != doKeep || s.exists(st.To) || !s.exists(st.From) {
+		if st.Do != doKeep {
+			continue
+		}
+		if done, err := s.has(st.To); err != nil {
+			return false, err
+		} else if done {
+			dirs.add(path.Dir(st.To))
+			continue
+		}
+		if there, err := s.has(st.From); err != nil {
+			return false, err
+		} else if !there {
 			continue
 		}
 		if err := s.keepAs(st.From, st.To); err != nil {
@@ -131,7 +142,15 @@ func (s *Store) steps(list []step) (begun bool, err error) {
 			}
 			dirs.add(path.Dir(st.From))
 		case doMove:
-			if !s.exists(st.From) {
+			there, err := s.has(st.From)
+			if err != nil {
+				return begun, err
+			}
+			if !there {
+				// Done before a crash, which may have come before the sync.
+				begun = true
+				dirs.add(path.Dir(st.From))
+				dirs.add(path.Dir(st.To))
 				continue
 			}
 			if strings.HasPrefix(st.To, meta+"/") {

@@ -104,7 +104,11 @@ func (s *Store) renameFile(from, to, pf, pt string) error {
 		return err
 	}
 	if len(kept) > 0 {
-		in.Steps = append(in.Steps, s.follow(pf, pt, kept, last)...)
+		moves, err := s.follow(pf, pt, kept, last)
+		if err != nil {
+			return err
+		}
+		in.Steps = append(in.Steps, moves...)
 	}
 	in.Steps = append(in.Steps, step{doMove, pf, pt})
 	n := s.node(from)
@@ -127,15 +131,19 @@ func (s *Store) renameFile(from, to, pf, pt string) error {
 }
 
 // follow moves the versions of one file behind those of another.
-func (s *Store) follow(pf, pt string, kept []uint64, last uint64) []step {
-	if !s.exists(versionDir+"/"+pt) && last == 0 {
-		return []step{{doMove, versionDir + "/" + pf, versionDir + "/" + pt}}
+func (s *Store) follow(pf, pt string, kept []uint64, last uint64) ([]step, error) {
+	there, err := s.has(versionDir + "/" + pt)
+	if err != nil {
+		return nil, err
+	}
+	if !there && last == 0 {
+		return []step{{doMove, versionDir + "/" + pf, versionDir + "/" + pt}}, nil
 	}
 	var out []step
 	for _, v := range kept {
 		out = append(out, step{doMove, versionPlace(pf, v), versionPlace(pt, last+v)})
 	}
-	return append(out, step{doClear, versionDir + "/" + pf, ""})
+	return append(out, step{doClear, versionDir + "/" + pf, ""}), nil
 }
 
 // takeover is the lease of an edited file on the way to its new name.
@@ -202,7 +210,9 @@ func (s *Store) renameDir(from, to, ef, et string) error {
 	info, err := s.fsys.Lstat(et)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if s.exists(et + Suffix) {
+		if there, err := s.has(et + Suffix); err != nil {
+			return err
+		} else if there {
 			return ErrNotDir
 		}
 	case err != nil:
@@ -228,7 +238,11 @@ func (s *Store) renameDir(from, to, ef, et string) error {
 	if err := s.fitsBelow(from, to); err != nil {
 		return err
 	}
-	if s.exists(versionDir + "/" + ef) {
+	there, err := s.has(versionDir + "/" + ef)
+	if err != nil {
+		return err
+	}
+	if there {
 		moves, err := s.followDir(ef, et)
 		if err != nil {
 			return err
@@ -275,7 +289,9 @@ func (n *node) nameNow() string {
 
 // followDir moves the versions below one directory to another.
 func (s *Store) followDir(ef, et string) ([]step, error) {
-	if !s.exists(versionDir + "/" + et) {
+	if there, err := s.has(versionDir + "/" + et); err != nil {
+		return nil, err
+	} else if !there {
 		return []step{{doMove, versionDir + "/" + ef, versionDir + "/" + et}}, nil
 	}
 	list, err := s.fsys.ReadDir(versionDir + "/" + ef)
@@ -304,7 +320,11 @@ func (s *Store) followDir(ef, et string) ([]step, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, s.follow(pf, pt, kept, last)...)
+		more, err := s.follow(pf, pt, kept, last)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
 	}
 	return append(out, step{doClear, versionDir + "/" + ef, ""}), nil
 }

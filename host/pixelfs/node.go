@@ -47,6 +47,7 @@ type node struct {
 	unfolded bool  // changed since the base was made
 	synced   int   // commits of this session
 	broken   bool  // a sync of the log failed: it takes no more
+	limbo    bool  // the base has its name, but perhaps not for good
 
 	head    logHead
 	logAt   int64 // end of the log
@@ -400,33 +401,42 @@ func (n *node) publish(st *staged) error {
 		return errors.Join(err, f.Close())
 	}
 	if n.layers.log != nil && !n.broken {
-		// Only so that a crash between here and the removal of the log is understood
-		// at once: not synced, and no harm when it fails.
+		// So that a crash between here and the removal of the log is understood: without
+		// it, the log would be that of a file that somebody replaced.
 		fr := frame{flags: frameFolded, number: n.number + 1, size: n.layers.size, low: n.layers.size, sum: st.header.Sum}
 		if _, err := n.layers.log.WriteAt(fr.encode(n.head.id), n.logAt); err == nil {
 			n.number++
 			n.logAt += fr.bytes()
+			if n.logOpen {
+				n.layers.log.Sync()
+			}
 		}
 	}
 	place, err := filePlace(n.name)
-	if err == nil {
-		_, err = n.s.commitOne(&change{name: n.name, place: place, st: st, self: n, settled: true, nokeep: n.kept})
-	} else {
-		st.drop(false)
-	}
 	if err != nil {
+		st.drop(false)
+		return errors.Join(err, base.Close())
+	}
+	c := &change{name: n.name, place: place, st: st, self: n, settled: true, nokeep: n.kept}
+	if _, err = n.s.commitOne(c); err != nil && !c.renamed {
 		base.Close()
 		return err
 	}
 	n.kept = true
-	hadLog := n.layers.log != nil
+	hadLog := n.layers.log != nil || n.limbo
 	mtime := n.time
 	n.rebase(base)
 	n.time = mtime
+	if n.limbo = err != nil; n.limbo {
+		// The file has its name, but a power loss may take it away again. The log
+		// stays for that case, and everything goes once more into a new file.
+		n.broken, n.unsynced, n.unfolded = true, true, true
+		return err
+	}
 	if hadLog {
-		if err := n.s.fsys.Remove(editDir + "/" + place); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil // it no longer fits the file, and is cleared away later
-		}
+		// The file is committed. Where this fails the log is cleared away before the
+		// next change of the file.
+		n.s.removeLog(place)
 	}
 	return nil
 }

@@ -126,8 +126,8 @@ func (s *Store) unlink(name string, self *node) {
 // leaseFree fails with ErrBusy where another process edits the file.
 func (s *Store) leaseFree(place string) error {
 	p := leaseDir + "/" + place
-	if !s.exists(p) {
-		return nil
+	if there, err := s.has(p); err != nil || !there {
+		return err
 	}
 	l, err := s.fsys.Lock(p, disk.Exclusive)
 	if errors.Is(err, disk.ErrLocked) {
@@ -144,15 +144,15 @@ func (s *Store) leaseFree(place string) error {
 // and nobody holds the lease.
 func (s *Store) recoverLog(name, place string) error {
 	p := editDir + "/" + place
-	if !s.exists(p) {
-		return nil
+	if there, err := s.has(p); err != nil || !there {
+		return err
 	}
 	log, err := s.openLog(place)
 	if err != nil {
 		return err
 	}
 	if log == nil {
-		return s.fsys.Remove(p)
+		return s.removeLog(place)
 	}
 	f, err := s.openFile(name, place)
 	if err != nil {
@@ -166,7 +166,7 @@ func (s *Store) recoverLog(name, place string) error {
 	if !log.fits(f) {
 		log.close()
 		if log.folded && log.into == f.info.Digest {
-			return s.fsys.Remove(p)
+			return s.removeLog(place)
 		}
 		return s.setAside(name, p)
 	}
@@ -183,14 +183,24 @@ func (s *Store) recoverLog(name, place string) error {
 	if _, err := s.commitOne(&change{name: name, place: place, st: st, settled: true, nokeep: kept}); err != nil {
 		return err
 	}
-	return s.fsys.Remove(p)
+	return s.removeLog(place)
+}
+
+// removeLog removes the log of edits of a file, durably: were it to come back after a
+// power loss, it might fit a later content of the file by chance, such as none.
+func (s *Store) removeLog(place string) error {
+	p := editDir + "/" + place
+	if err := s.fsys.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return s.fsys.SyncDir(path.Dir(p))
 }
 
 // setAside puts away a log whose file is gone or is another one now. It is not needed
 // after a crash between two steps, and may be all there is left after a change from outside.
 func (s *Store) setAside(name, p string) error {
 	if s.scratch(name) {
-		return s.fsys.Remove(p)
+		return s.removeLog(strings.TrimPrefix(p, editDir+"/"))
 	}
 	id, err := s.newID()
 	if err != nil {

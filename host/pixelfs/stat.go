@@ -227,7 +227,10 @@ func (s *Store) list(dir string) ([]Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	versions := s.exists(path.Join(versionDir, enc))
+	versions, err := s.has(path.Join(versionDir, enc))
+	if err != nil {
+		return nil, err
+	}
 	out := make([]Info, 0, len(entries))
 	for _, e := range entries {
 		name := join(dir, e.Name)
@@ -334,8 +337,12 @@ func (s *Store) mkdir(name string, all bool) error {
 			if err := s.dirFor(parent(name), lookDirs); err != nil {
 				return err
 			}
-			if s.exists(enc+Suffix) || s.exists(enc) {
-				return fs.ErrExist
+			for _, p := range []string{enc, enc + Suffix} {
+				if there, err := s.has(p); err != nil {
+					return err
+				} else if there {
+					return fs.ErrExist
+				}
 			}
 		}
 		return s.dirFor(name, makeDirs)

@@ -262,9 +262,19 @@ func (s *Store) clearUp() error {
 	return nil
 }
 
+// exists is for what is found out anew by the operation that follows.
 func (s *Store) exists(place string) bool {
 	_, err := s.fsys.Lstat(place)
 	return err == nil
+}
+
+// has is for decisions: a disk that cannot tell is an error.
+func (s *Store) has(place string) (bool, error) {
+	_, err := s.fsys.Lstat(place)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // anyBelow reports whether a directory holds a file at any depth.

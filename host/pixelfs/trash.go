@@ -99,13 +99,13 @@ func (s *Store) removeScratch(name, place string, size int64) error {
 		return err
 	}
 	s.endUsage(c, usage{-size, -1})
+	logged := s.exists(editDir + "/" + place)
 	s.unlink(name, nil)
-	// A log without its file is no edit of the next file of that name: it is cleared
-	// away before such a file is made.
-	if p := editDir + "/" + place; s.exists(p) {
-		s.fsys.Remove(p)
+	// First the file, then its log: a log without a file says nothing.
+	if err := s.fsys.SyncDir(path.Dir(place)); err != nil || !logged {
+		return err
 	}
-	return s.fsys.SyncDir(path.Dir(place))
+	return s.removeLog(place)
 }
 
 // toTrash moves what stands at a place, and its versions, to the trash.
@@ -133,7 +133,12 @@ func (s *Store) toTrash(name, place, content string, nodes []*node) error {
 		}
 	}
 	in := intent{Op: "remove"}
-	if old := versionDir + "/" + place; s.exists(old) {
+	old := versionDir + "/" + place
+	there, err := s.has(old)
+	if err != nil {
+		return err
+	}
+	if there {
 		var u usage
 		if err := s.countBelow(old, &u, 0); err != nil {
 			return err
@@ -252,14 +257,22 @@ func (s *Store) restore(t Trashed, name string) error {
 	if err := s.dirFor(parent(name), makeDirs); err != nil {
 		return err
 	}
-	if s.exists(enc) || s.exists(enc+Suffix) {
-		return fs.ErrExist
+	for _, p := range []string{enc, enc + Suffix} {
+		if there, err := s.has(p); err != nil {
+			return err
+		} else if there {
+			return fs.ErrExist
+		}
 	}
 	dir := trashDir + "/" + t.ID
 	in := intent{Op: "restore"}
 	old := dir + "/" + oldName
+	hasOld, err := s.has(old)
+	if err != nil {
+		return err
+	}
 	if t.Dir {
-		if s.exists(old) {
+		if hasOld {
 			moves, err := s.followDirFrom(old, enc)
 			if err != nil {
 				return err
@@ -272,7 +285,7 @@ func (s *Store) restore(t Trashed, name string) error {
 		if err := s.settle(name, place); err != nil {
 			return err
 		}
-		if s.exists(old) {
+		if hasOld {
 			moves, err := s.followFrom(old, place)
 			if err != nil {
 				return err
@@ -288,7 +301,9 @@ func (s *Store) restore(t Trashed, name string) error {
 // followFrom moves a directory of versions to a file's, behind what is there.
 func (s *Store) followFrom(old, place string) ([]step, error) {
 	to := versionDir + "/" + place
-	if !s.exists(to) {
+	if there, err := s.has(to); err != nil {
+		return nil, err
+	} else if !there {
 		return []step{{doMove, old, to}}, nil
 	}
 	kept, _, err := s.versionsIn(old)
@@ -308,7 +323,9 @@ func (s *Store) followFrom(old, place string) ([]step, error) {
 
 // followDirFrom is followFrom for a tree of them.
 func (s *Store) followDirFrom(old, enc string) ([]step, error) {
-	if !s.exists(versionDir + "/" + enc) {
+	if there, err := s.has(versionDir + "/" + enc); err != nil {
+		return nil, err
+	} else if !there {
 		return []step{{doMove, old, versionDir + "/" + enc}}, nil
 	}
 	list, err := s.fsys.ReadDir(old)
