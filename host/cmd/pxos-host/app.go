@@ -211,7 +211,7 @@ everything it did is in the log.`,
 	}{
 		{"run", a.runCmd}, {"new", a.newCmd}, {"build", a.buildCmd}, {"pack", a.packCmd},
 		{"unpack", a.unpackCmd}, {"inspect", a.inspectCmd}, {"verify", a.verifyCmd}, {"log", a.logCmd},
-		{"cache", a.cacheCmd}, {"config", a.configCmd}, {"inspect-self", a.selfCmd},
+		{"fs", a.fsCmd}, {"cache", a.cacheCmd}, {"config", a.configCmd}, {"inspect-self", a.selfCmd},
 		{"validate-genesis", a.genesisCmd}, {"version", a.versionCmd},
 	}
 	for _, c := range all {
