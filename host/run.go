@@ -335,6 +335,9 @@ func (h *Host) Open(ctx context.Context, path string, req RunRequest) (*Cartridg
 	})
 }
 
+// soonRead is the size below which a cartridge is verified in no time.
+const soonRead = 512 << 10
+
 // preload has the code of the program fetched from the cache.
 func (h *Host) preload(ctx context.Context, c *Cartridge, req RunRequest) {
 	m, err := c.Manifest()
@@ -352,8 +355,10 @@ func (h *Host) preload(ctx context.Context, c *Cartridge, req RunRequest) {
 	pre := &worker.Preload{Config: h.engineConfig(), Digest: digest, Table: h.Limits(m.Limits, req.Limits).Table}
 	if p := h.spare.Load(); p != nil {
 		p.Preload(pre)
+	} else if c.data != nil && len(c.data) < soonRead {
+		// Handing the work to another processor takes longer than what is gained.
 	} else if eng, err := h.engine(); err == nil {
-		eng.Preload(context.WithoutCancel(ctx), digest, pre.Table)
+		go eng.Preload(context.WithoutCancel(ctx), digest, pre.Table)()
 	}
 }
 

@@ -108,12 +108,13 @@ func (e *Engine) Load(ctx context.Context, src Source, limits abi.Limits) (*Modu
 	return m, nil
 }
 
-// Preload begins to load a module's code from the disk cache, if it is there, for a
-// Load that is about to come. It only looks: nothing is compiled and nothing runs, so
-// a caller need not have verified or allowed anything yet.
-func (e *Engine) Preload(ctx context.Context, digest [32]byte, table int64) {
+// Preload prepares for a Load that is about to come: the function that it returns, which
+// must be called once, loads the module's code from the disk cache if it is there, and
+// the Load waits for it. It only looks: nothing is compiled and nothing runs, so a
+// caller need not have verified or allowed anything yet.
+func (e *Engine) Preload(ctx context.Context, digest [32]byte, table int64) (load func()) {
 	if e.cache == nil {
-		return
+		return func() {}
 	}
 	key := loadKey{digest, table}
 	done := make(chan *Module, 1)
@@ -124,12 +125,12 @@ func (e *Engine) Preload(ctx context.Context, digest [32]byte, table int64) {
 	}
 	e.mu.Unlock()
 	if busy {
-		return
+		return func() {}
 	}
-	go func() {
+	return func() {
 		m, _ := e.loadCached(ctx, cacheKey(digest, table)) // whatever is wrong, Load meets it again
 		done <- m
-	}()
+	}
 }
 
 // Unload frees a module's code. No run of it may be under way.
@@ -221,18 +222,14 @@ func (e *Engine) loadCached(ctx context.Context, key string) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The file with the code is checked while the runtime is made.
-	checked := make(chan error, 1)
-	go func() { checked <- ent.check() }()
+	if err := ent.check(); err != nil {
+		return nil, err
+	}
 	cc, err := wazero.NewCompilationCacheWithDir(ent.dir)
 	if err != nil {
 		return nil, err
 	}
 	rt := wazero.NewRuntimeWithConfig(ctx, e.runtimeConfig().WithCompilationCache(cc))
-	if err := <-checked; err != nil {
-		rt.Close(ctx)
-		return nil, err
-	}
 	m, err := e.finish(ctx, rt, ent.twin, &ent.info.Meta)
 	if err != nil {
 		return nil, err
@@ -250,17 +247,12 @@ func (e *Engine) loadCached(ctx context.Context, key string) (*Module, error) {
 func (e *Engine) finish(ctx context.Context, rt wazero.Runtime, wasm []byte, meta *moduleMeta) (*Module, error) {
 	m := &Module{eng: e, rt: rt, meta: meta}
 	m.funcName = sync.OnceValue(m.readNames)
-	// A runtime may be used by many goroutines at once.
-	registered := make(chan error, 1)
-	go func() { registered <- e.register(ctx, rt, meta.Imports) }()
 	var err error
 	if m.compiled, err = rt.CompileModule(ctx, wasm); err != nil {
-		err = &Error{Type: abi.ErrInvalidModule, Msg: "module is not valid WebAssembly: " + firstLine(err.Error()), Err: err}
+		rt.Close(ctx)
+		return nil, &Error{Type: abi.ErrInvalidModule, Msg: "module is not valid WebAssembly: " + firstLine(err.Error()), Err: err}
 	}
-	if rerr := <-registered; err == nil {
-		err = rerr
-	}
-	if err != nil {
+	if err := e.register(ctx, rt, meta.Imports); err != nil {
 		rt.Close(ctx)
 		return nil, err
 	}

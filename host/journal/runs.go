@@ -99,7 +99,7 @@ func BeginRun(ctx context.Context, log Log, b RunBegin) (id uint64, err error) {
 	if b.Grants == nil {
 		b.Grants = []string{}
 	}
-	e, err := log.Append(ctx, Draft{Type: TypeBegin, Body: b})
+	e, err := log.Append(ctx, Draft{Type: TypeBegin, Body: b.body()})
 	return e.Seq, err
 }
 
@@ -127,6 +127,6 @@ func EndRun(ctx context.Context, log Log, id uint64, e RunEnd) error {
 		short.Message = clip(short.Message, maxMessage)
 		e.Error = &short
 	}
-	_, err := log.Append(ctx, Draft{Type: TypeEnd, Body: e, Tint: tint})
+	_, err := log.Append(ctx, Draft{Type: TypeEnd, Body: e.body(), Tint: tint})
 	return err
 }

@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"text/template"
 	"time"
 	"unicode/utf8"
 
@@ -149,10 +148,13 @@ func render(opt Options) (map[string][]byte, error) {
 	if opt.Licence == "" {
 		opt.Licence = "MIT"
 	}
-	data := struct {
-		Options
-		Genesis, ABI, GoVersion, Created string
-	}{opt, abi.GenesisVersion, abi.Version(), goVersion, opt.CreatedAt.UTC().Format(time.RFC3339)}
+	marks := map[string]string{
+		"name": opt.Name, "creator": opt.Creator, "creator-kind": opt.CreatorKind, "licence": opt.Licence,
+		"created": opt.CreatedAt.UTC().Format(time.RFC3339), "genesis": abi.GenesisVersion, "abi": abi.Version(), "go": goVersion,
+	}
+	for name, text := range languages[opt.Lang] {
+		marks[name] = text
+	}
 	out := map[string][]byte{}
 	if !slices.Contains(Langs(), opt.Lang) {
 		return nil, fmt.Errorf("no template for language %q: there are %s", opt.Lang, strings.Join(Langs(), ", "))
@@ -163,7 +165,7 @@ func render(opt Options) (map[string][]byte, error) {
 			return nil, err
 		}
 		for _, e := range entries {
-			if out[realName(e.Name())], err = execute(path.Join(dir, e.Name()), data); err != nil {
+			if out[realName(e.Name())], err = fill(path.Join(dir, e.Name()), marks); err != nil {
 				return nil, err
 			}
 		}
@@ -184,20 +186,46 @@ func render(opt Options) (map[string][]byte, error) {
 	return out, nil
 }
 
-// execute renders one template file. Its marks differ from the usual ones so that Go
-// and C stay readable in it.
-func execute(name string, data any) ([]byte, error) {
-	text, err := fs.ReadFile(files, name)
-	if err != nil {
-		return nil, err
-	}
-	t, err := template.New(name).Delims("«", "»").Funcs(template.FuncMap{"quote": strict.Quote}).Parse(string(text))
+// languages holds what the common files say differently for each language.
+var languages = map[string]map[string]string{
+	"go": {
+		"toolchain": "the SDK in `third_party` and the Go compiler",
+		"tests":     "`go test` runs its program against a host in memory",
+	},
+	"c": {
+		"toolchain": "the C library and the compiler",
+		"tests":     "no tests yet",
+	},
+}
+
+// fill puts texts in the place of the marks of one template file: «name» stands for
+// one, «quote name» for one as a TOML string. It is not text/template because that
+// keeps the linker from leaving out unused methods, which makes every start of
+// pxos-host slower.
+func fill(file string, marks map[string]string) ([]byte, error) {
+	text, err := fs.ReadFile(files, file)
 	if err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
-	err = t.Execute(&b, data)
-	return b.Bytes(), err
+	for rest := string(text); ; {
+		plain, behind, found := strings.Cut(rest, "«")
+		b.WriteString(plain)
+		if !found {
+			return b.Bytes(), nil
+		}
+		mark, after, _ := strings.Cut(behind, "»")
+		name, quoted := strings.CutPrefix(mark, "quote ")
+		value, ok := marks[name]
+		if !ok {
+			return nil, fmt.Errorf("%s: there is no mark %q", file, mark)
+		}
+		if quoted {
+			value = strict.Quote(value)
+		}
+		b.WriteString(value)
+		rest = after
+	}
 }
 
 // realName undoes what keeps template files from being built with this module.

@@ -38,11 +38,24 @@ import (
 )
 
 func main() {
+	growStack()
 	if len(os.Args) == 2 && os.Args[1] == workerCommand {
 		os.Exit(worker.Main(context.Background()))
 	}
 	os.Exit(run(os.Args[1:]))
 }
+
+// growStack makes the stack of this goroutine as large as a run needs it. Otherwise it
+// grows in steps, and each copies what is already deep: a twentieth of a small run.
+//
+//go:noinline
+func growStack() byte {
+	var room [60 << 10]byte
+	return touch(&room)
+}
+
+//go:noinline
+func touch(room *[60 << 10]byte) byte { return room[len(os.Args)] }
 
 // workerCommand is the hidden command that the host starts itself again with. It has
 // no flags, so it does without the command tree.

@@ -13,20 +13,14 @@
 // its deadline, and one that has answered.
 //
 // Numbers are little endian. A message is a u32 length and that many bytes: a letter
-// for its kind and its content. The job is J and JSON. A preload is P, the limit on
-// tables (u64), the bound of the cache (u64), whether code is interpreted (u8), the
-// digest of the module (32 bytes) and the directory of the cache; it is not JSON because
-// the worker begins with it, and a process that uses encoding/json for the first time
-// needs longer for that than for the rest. The worker writes a space when the module is
-// loaded, and then, or instead when it is not, a line feed, a u32 length and that many
-// bytes of JSON.
+// for its kind, P for a [Preload] and J for the [Job], and that as pack encodes it. The
+// worker writes a space when the module is loaded, and then, or instead when it is not, a
+// line feed, a u32 length and that many bytes: a reply as pack encodes it.
 package worker
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"time"
@@ -38,16 +32,16 @@ import (
 
 // Dir is a granted host directory by its path.
 type Dir struct {
-	Guest    string `json:"guest"`
-	Host     string `json:"host"`
-	ReadOnly bool   `json:"read_only"`
+	Guest    string
+	Host     string
+	ReadOnly bool
 }
 
 // Config is how the engine of a run works.
 type Config struct {
-	CacheDir    string `json:"cache_dir"`
-	CacheBytes  int64  `json:"cache_bytes"`
-	Interpreter bool   `json:"interpreter"`
+	CacheDir    string
+	CacheBytes  int64
+	Interpreter bool
 }
 
 func (c Config) config() engine.Config {
@@ -68,56 +62,32 @@ const (
 	kindPreload = 'P'
 )
 
-// preloadSize is the length of a preload without the directory of the cache.
-const preloadSize = 8 + 8 + 1 + 32
-
-func (p *Preload) encode() []byte {
-	b := binary.LittleEndian.AppendUint64(nil, uint64(p.Table))
-	b = binary.LittleEndian.AppendUint64(b, uint64(p.CacheBytes))
-	interpreter := byte(0)
-	if p.Interpreter {
-		interpreter = 1
-	}
-	b = append(append(b, interpreter), p.Digest[:]...)
-	return append(b, p.CacheDir...)
-}
-
-func decodePreload(b []byte) (*Preload, error) {
-	if len(b) < preloadSize {
-		return nil, errors.New("preload is cut short")
-	}
-	p := &Preload{Table: int64(binary.LittleEndian.Uint64(b)), Digest: [32]byte(b[17:])}
-	p.CacheBytes, p.Interpreter = int64(binary.LittleEndian.Uint64(b[8:])), b[16] == 1
-	p.CacheDir = string(b[preloadSize:])
-	return p, nil
-}
-
 // Job describes one run.
 type Job struct {
 	Config
 	// Path is the cartridge's file, for one too large to be handed over in memory.
-	Path string `json:"path,omitempty"`
+	Path string
 	// Fingerprint is what the host saw of the archive; a worker that sees another
 	// refuses.
-	Fingerprint string `json:"fingerprint"`
+	Fingerprint string
 
-	Program string           `json:"program"`
-	Module  string           `json:"module"` // path in the archive
-	Export  string           `json:"export"`
-	Argv    []string         `json:"argv"`
-	Env     []string         `json:"env"`
-	Args    json.RawMessage  `json:"args,omitempty"`
-	Granted []abi.Capability `json:"granted"`
-	Dirs    []Dir            `json:"dirs"`
-	Limits  abi.Limits       `json:"limits"`
-	Seed    []byte           `json:"seed,omitempty"`
-	Epoch   time.Time        `json:"epoch"`
+	Program string
+	Module  string // path in the archive
+	Export  string
+	Argv    []string
+	Env     []string
+	Args    json.RawMessage
+	Granted []abi.Capability
+	Dirs    []Dir
+	Limits  abi.Limits
+	Seed    []byte
+	Epoch   time.Time
 	// Storage is where the pixel files and maps are that were granted; nil when none were.
-	Storage *storage.Config `json:"storage,omitempty"`
+	Storage *storage.Config
 
-	TerminalStdin bool `json:"terminal_stdin"`
-	CleanStdout   bool `json:"clean_stdout"`
-	CleanStderr   bool `json:"clean_stderr"`
+	TerminalStdin bool
+	CleanStdout   bool
+	CleanStderr   bool
 }
 
 // Streams are the standard streams of a run.

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,8 +26,8 @@ const maxMessage = 512 << 20
 
 // reply is what a worker answers: a result, or why there is none.
 type reply struct {
-	Result *abi.RunResult `json:"result,omitempty"`
-	Error  *failure       `json:"error,omitempty"`
+	Result *abi.RunResult
+	Error  *failure
 }
 
 // begin is written before the answer when the module is loaded; the answer itself
@@ -39,9 +38,9 @@ const (
 )
 
 type failure struct {
-	Type abi.ErrorType `json:"type"`
-	Msg  string        `json:"msg"`
-	Hint string        `json:"hint"`
+	Type abi.ErrorType
+	Msg  string
+	Hint string
 }
 
 // Main is the body of a worker process: it takes one job, runs it and answers. The
@@ -52,11 +51,13 @@ func Main(ctx context.Context) int {
 		fmt.Fprintln(os.Stderr, "pxos-host: error: worker is started by the host itself")
 		return 2
 	}
-	// What the run will need, but not before its job is here, happens beside the reading
-	// of it: while the host opens the cartridge there are processors to spare.
+	// While the host opens the cartridge there are processors to spare for what the run
+	// will need.
 	go engine.Warm()
-	go func() { _, _ = json.Marshal(reply{Result: &abi.RunResult{}}) }()
-	job, err := readJob(ctx, jobPipe)
+	in, err := receive(ctx, jobPipe)
+	if errors.Is(err, io.EOF) {
+		return 2 // the host had no job for this worker
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pxos-host: error: worker is started by the host itself")
 		return 2
@@ -69,14 +70,14 @@ func Main(ctx context.Context) int {
 		os.Exit(1)
 	}()
 	var rep reply
-	if rep.Result, err = runJob(ctx, job, resultPipe); err != nil {
+	if rep.Result, err = in.run(ctx, resultPipe); err != nil {
 		var e *engine.Error
 		if !errors.As(err, &e) {
 			e = &engine.Error{Type: abi.ErrInternal, Msg: err.Error()}
 		}
 		rep = reply{Error: &failure{e.Type, e.Msg, e.Hint}}
 	}
-	data, err := json.Marshal(rep)
+	data, err := pack(rep)
 	if err != nil {
 		return 1
 	}
@@ -87,65 +88,91 @@ func Main(ctx context.Context) int {
 	return 0
 }
 
-// readJob reads messages up to the one that carries the job.
-func readJob(ctx context.Context, r io.Reader) (*incoming, error) {
-	in := &incoming{}
-	for {
-		var head [4]byte
-		if _, err := io.ReadFull(r, head[:]); err != nil {
-			return nil, err
-		}
-		n := binary.LittleEndian.Uint32(head[:])
-		if n > maxMessage {
-			return nil, errors.New("message is too big")
-		}
-		data := make([]byte, n)
-		if _, err := io.ReadFull(r, data); err != nil {
-			return nil, err
-		}
-		switch {
-		case n > 0 && data[0] == kindPreload && in.eng == nil:
-			p, err := decodePreload(data[1:])
-			if err != nil {
-				return nil, err
-			}
-			if in.eng, err = engine.New(p.config()); err != nil {
-				return nil, err
-			}
-			in.cfg = p.Config
-			in.eng.Preload(ctx, p.Digest, p.Table)
-		case n > 0 && data[0] == kindJob:
-			in.job = &Job{}
-			return in, json.Unmarshal(data[1:], in.job)
-		default:
-			return nil, errors.New("message is of no known kind")
-		}
-	}
-}
-
-// incoming is a job with the engine that was prepared for it, if any.
+// incoming is a job on its way to its run.
 type incoming struct {
-	job *Job
-	eng *engine.Engine
-	cfg Config
+	job     *Job
+	archive *Archive
+	fault   error          // why there is no archive, for the answer
+	eng     *engine.Engine // that a preload asked for, if any
+	cfg     Config         // and how it works
 }
 
-func (in *incoming) engine() (*engine.Engine, error) {
-	if in.eng != nil && in.cfg == in.job.Config {
-		return in.eng, nil
+// receive reads messages up to the one that carries the job, and prepares for its run.
+// When a preload comes first, the job is read and prepared for beside it.
+func receive(ctx context.Context, r io.Reader) (*incoming, error) {
+	in := &incoming{}
+	kind, data, err := readMessage(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case kind == kindJob:
+		return in, in.take(data)
+	case kind != kindPreload:
+		return nil, errKind
 	}
-	return engine.New(in.job.config())
-}
-
-func runJob(ctx context.Context, in *incoming, resultPipe io.Writer) (*abi.RunResult, error) {
-	job := in.job
-	if err := Confine(job); err != nil {
+	var p Preload
+	if err := unpack(data, &p, false); err != nil {
 		return nil, err
 	}
+	if in.eng, err = engine.New(p.config()); err != nil {
+		return nil, err
+	}
+	in.cfg = p.Config
+	load := in.eng.Preload(ctx, p.Digest, p.Table)
+	taken := make(chan error, 1)
+	go func() {
+		kind, data, err := readMessage(r)
+		if err == nil && kind != kindJob {
+			err = errKind
+		}
+		if err == nil {
+			err = in.take(data)
+		}
+		taken <- err
+	}()
+	load()
+	return in, <-taken
+}
+
+var errKind = errors.New("message is of no known kind")
+
+func readMessage(r io.Reader) (kind byte, data []byte, err error) {
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return 0, nil, err
+	}
+	n := binary.LittleEndian.Uint32(head[:])
+	switch {
+	case n == 0:
+		return 0, nil, errKind
+	case n > maxMessage:
+		return 0, nil, errors.New("message is too big")
+	}
+	data = make([]byte, n)
+	if _, err := io.ReadFull(r, data); err != nil {
+		return 0, nil, fmt.Errorf("message is cut short: %w", io.ErrUnexpectedEOF)
+	}
+	return data[0], data[1:], nil
+}
+
+// take decodes a job, lowers the limits of the process to what it needs and opens its
+// cartridge. Its error is that of a host that is none.
+func (in *incoming) take(data []byte) error {
+	in.job = &Job{}
+	if err := unpack(data, in.job, false); err != nil {
+		return err
+	}
+	if in.fault = Confine(in.job); in.fault == nil {
+		in.archive, in.fault = in.open()
+	}
+	return nil
+}
+
+func (in *incoming) open() (*Archive, error) {
 	f := os.NewFile(fdCartridge, "cartridge")
-	if job.Path != "" {
+	if in.job.Path != "" {
 		var err error
-		if f, err = os.Open(job.Path); err != nil {
+		if f, err = os.Open(in.job.Path); err != nil {
 			return nil, changed(err)
 		}
 	}
@@ -158,13 +185,22 @@ func runJob(ctx context.Context, in *incoming, resultPipe io.Writer) (*abi.RunRe
 		return nil, changed(err)
 	}
 	a := NewArchive(r)
-	if a.Fingerprint() != job.Fingerprint {
+	if a.Fingerprint() != in.job.Fingerprint {
 		return nil, &engine.Error{Type: abi.ErrCartridge, Msg: "cartridge was changed while it was opened", Hint: "run it again when nothing writes to it"}
 	}
-	eng, err := in.engine()
-	if err != nil {
-		return nil, err
+	return a, nil
+}
+
+func (in *incoming) run(ctx context.Context, resultPipe io.Writer) (*abi.RunResult, error) {
+	if in.fault != nil {
+		return nil, in.fault
+	}
+	if in.eng == nil || in.cfg != in.job.Config {
+		var err error
+		if in.eng, err = engine.New(in.job.config()); err != nil {
+			return nil, err
+		}
 	}
 	begun := func() { _, _ = resultPipe.Write([]byte{begin}) }
-	return job.Run(ctx, eng, a, Streams{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}, begun)
+	return in.job.Run(ctx, in.eng, in.archive, Streams{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}, begun)
 }

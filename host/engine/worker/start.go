@@ -27,6 +27,7 @@ const loadTime = 10 * time.Minute
 
 // Command says how a worker process is started.
 type Command struct {
+	Path string // the file to execute; empty: the first of Argv
 	Argv []string
 	Env  []string // the whole environment; nothing of the host's is inherited
 	// Started, when not nil, gets the process id of each worker.
@@ -55,8 +56,12 @@ func Spawn(command Command, s Streams) (*Process, error) {
 	defer jobR.Close()
 	defer resW.Close()
 	p.cmd = exec.Command(command.Argv[0], command.Argv[1:]...)
+	if command.Path != "" {
+		p.cmd.Path, p.cmd.Err = command.Path, nil
+	}
 	p.cmd.ExtraFiles = []*os.File{p.cartridge, jobR, resW}
-	p.cmd.Env = append([]string{"GOTRACEBACK=none"}, command.Env...)
+	// Without TZ the Go runtime reads the machine's time zone, which a worker never uses.
+	p.cmd.Env = append([]string{"GOTRACEBACK=none", "TZ=UTC"}, command.Env...)
 	p.cmd.SysProcAttr = sysProcAttr()
 	p.cmd.Stdout, p.cmd.Stderr = s.Stdout, s.Stderr
 	p.copyIn, err = connectStdin(p.cmd, s.Stdin)
@@ -108,7 +113,9 @@ func (p *Process) release() {
 // Preload passes a preload on to the worker. A worker that does not take it fails
 // later, at its job.
 func (p *Process) Preload(pre *Preload) {
-	_, _ = p.job.Write(message(kindPreload, pre.encode()))
+	if data, err := pack(pre); err == nil {
+		_, _ = p.job.Write(message(kindPreload, data))
+	}
 }
 
 func message(kind byte, data []byte) []byte {
@@ -132,7 +139,7 @@ func (p *Process) Abandon() {
 // A worker that dies, or that does not answer after its deadline, is a result with
 // ErrCrash or ErrDeadline: the host goes on.
 func (p *Process) Run(ctx context.Context, job *Job, data []byte) (*abi.RunResult, error) {
-	js, err := json.Marshal(job)
+	packed, err := pack(job)
 	if err == nil && data != nil {
 		err = fillCartridgeFile(p.cartridge, data)
 	}
@@ -156,9 +163,7 @@ func (p *Process) Run(ctx context.Context, job *Job, data []byte) (*abi.RunResul
 	cancel := context.AfterFunc(ctx, func() { kill(killedCancel) })
 	defer cancel()
 
-	_, werr := p.job.Write(message(kindJob, js))
-	// Reading the first answer takes a while to prepare for; the worker is busy anyway.
-	_ = json.Unmarshal([]byte(`{"result":{"limits":{}}}`), new(reply))
+	_, werr := p.job.Write(message(kindJob, packed))
 	rep, rerr := readReply(p.result, func() { timer.Reset(job.Limits.Time + answerGrace) })
 	waitErr := p.end(rerr == nil)
 	switch {
@@ -197,7 +202,7 @@ func readReply(r io.Reader, begun func()) (rep reply, err error) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err == nil {
-		err = json.Unmarshal(data, &rep)
+		err = unpack(data, &rep, true)
 	}
 	if err == nil && rep.Result == nil && rep.Error == nil {
 		err = errors.New("worker's answer is empty")
