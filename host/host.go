@@ -13,6 +13,7 @@ import (
 	"github.com/pxos/pxos/host/engine"
 	"github.com/pxos/pxos/host/engine/worker"
 	"github.com/pxos/pxos/host/journal"
+	"github.com/pxos/pxos/host/policy"
 	"github.com/pxos/pxos/host/storage"
 )
 
@@ -50,6 +51,9 @@ type Config struct {
 	// Confine lowers the resource limits of this very process for good when a run takes
 	// place inline: for a host that ends with its one run.
 	Confine bool
+	// Storage is what the owner decided about pixel files and maps; fields that are zero
+	// have the defaults of package policy.
+	Storage storage.Policy
 	Trusted func(digest string) bool // what IsolationAuto runs inline
 }
 
@@ -100,6 +104,8 @@ func New(cfg Config) (*Host, error) {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = engine.DefaultCacheBytes
 	}
+	files, maps := policy.PixelFS{QuotaBytes: cfg.Storage.QuotaBytes, QuotaFiles: cfg.Storage.QuotaFiles, Compression: cfg.Storage.Compression}.InForce(), policy.InfiniteMap{CacheBytes: cfg.Storage.CacheBytes}.InForce()
+	cfg.Storage.QuotaBytes, cfg.Storage.QuotaFiles, cfg.Storage.Compression, cfg.Storage.CacheBytes = files.QuotaBytes, files.QuotaFiles, files.Compression, maps.CacheBytes
 	h := &Host{cfg: cfg, started: time.Now()}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil

@@ -17,6 +17,7 @@ import (
 	"github.com/pxos/pxos/host/engine"
 	"github.com/pxos/pxos/host/engine/worker"
 	"github.com/pxos/pxos/host/journal"
+	"github.com/pxos/pxos/host/storage"
 )
 
 // Grant is a capability together with what stands behind it on this machine.
@@ -44,6 +45,18 @@ type RunRequest struct {
 	Grants    []Grant
 	Isolation string // overrides the host's
 	Seed      []byte // not nil: random bytes and clocks are reproducible
+
+	// Sandbox has the run's changes of pixel files and maps go to an overlay of its own,
+	// which Overlays lists and KeepOverlay carries over.
+	Sandbox bool
+	// Origin is the absolute path of the directory that the cartridge was made from on
+	// this machine; its pixel files and maps are then the same from build to build.
+	Origin string
+	// Lineage is what a cartridge that names a parent is to have: LineageParent or
+	// LineageOwn. Without it such a cartridge is refused, unless it was decided before.
+	Lineage string
+	// Namespace names whose pixel files and maps the run gets, whatever the cartridge is.
+	Namespace string
 
 	purpose string // what the journal says the run was for
 }
@@ -96,7 +109,13 @@ func (h *Host) Run(ctx context.Context, c *Cartridge, req RunRequest) (*abi.RunR
 	}
 	h.runs.Add(1)
 	started := time.Now()
-	res, err := h.execute(ctx, p)
+	var res *abi.RunResult
+	if p.storage != nil && req.Sandbox {
+		err = h.sandbox(p, id)
+	}
+	if err == nil {
+		res, err = h.execute(ctx, p)
+	}
 	end := journal.RunEnd{DurationNS: int64(time.Since(started)), Calls: map[string]uint64{}}
 	if err != nil {
 		var he *Error
@@ -127,6 +146,8 @@ type plan struct {
 	granted   []abi.Capability
 	env       []string
 	dirs      []worker.Dir
+	storage   *storage.Config // nil: nothing of it was granted
+	namespace string
 }
 
 func (h *Host) plan(c *Cartridge, req *RunRequest) (*plan, error) {
@@ -161,6 +182,9 @@ func (h *Host) plan(c *Cartridge, req *RunRequest) (*plan, error) {
 	}
 	abi.SortCapabilities(p.granted)
 	p.isolation = h.isolation(c, req)
+	if p.storage, err = h.storage(p); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -191,6 +215,7 @@ func (h *Host) begin(ctx context.Context, log *journal.Journal, p *plan) (uint64
 		Isolation: p.isolation,
 		Host:      Version,
 		Purpose:   p.req.purpose,
+		Sandboxed: p.req.Sandbox,
 	}
 	b.ArgsDigest = argsDigest(p.req)
 	b.ArgsBytes = int64(len(p.req.Args))
@@ -278,7 +303,7 @@ func (h *Host) execute(ctx context.Context, p *plan) (*abi.RunResult, error) {
 		Program: p.program.Name, Module: p.program.Module, Export: p.program.Export,
 		Argv: append([]string{path.Base(p.program.Module)}, p.req.Argv...),
 		Env:  p.env, Args: p.req.Args,
-		Granted: p.granted, Dirs: p.dirs, Limits: p.limits,
+		Granted: p.granted, Dirs: p.dirs, Limits: p.limits, Storage: p.storage,
 		Seed: p.req.Seed, Epoch: p.manifest.CreatedAt,
 		TerminalStdin: p.req.Terminal.Stdin, CleanStdout: p.req.Terminal.Stdout, CleanStderr: p.req.Terminal.Stderr,
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/abi/pxi"
 	"github.com/pxos/pxos/host/engine"
+	"github.com/pxos/pxos/host/infinitemap"
 	"github.com/pxos/pxos/host/pixelfs"
 )
 
@@ -29,8 +30,10 @@ type Config struct {
 	// Overlay, when not empty, is a directory that takes every change instead: files in
 	// OverlayFiles below it, each map in OverlayMaps.
 	Overlay string `json:"overlay,omitempty"`
-	// Notes are files to write, where they are missing, before anything is opened.
-	Notes []Note `json:"notes,omitempty"`
+	// About is a file to write, where it is missing, before anything is opened, and
+	// AboutOverlay one to write before anything is made in the overlay.
+	About        *Note `json:"about,omitempty"`
+	AboutOverlay *Note `json:"about_overlay,omitempty"`
 
 	// Granted is what the run may do; kinds other than CapPixelFS and CapInfiniteMap
 	// have no meaning here.
@@ -38,7 +41,12 @@ type Config struct {
 	// Handles bounds the files and maps that are open at once through host functions.
 	Handles int64 `json:"handles"`
 
-	QuotaBytes  int64         `json:"quota_bytes,omitempty"` // of the namespace's files, versions and trash; 0: no bound
+	Policy
+}
+
+// Policy is what the owner decided about pixel storage.
+type Policy struct {
+	QuotaBytes  int64         `json:"quota_bytes,omitempty"` // of a namespace's files, versions and trash; 0: no bound
 	QuotaFiles  int64         `json:"quota_files,omitempty"` // of all of them; 0: no bound
 	Keep        int64         `json:"keep,omitempty"`        // versions that stay when the quota is reached; 0: all
 	MaxAge      time.Duration `json:"max_age,omitempty"`     // age that versions reach before they go then; 0: any
@@ -50,6 +58,8 @@ type Config struct {
 type Note struct {
 	Path string          `json:"path"`
 	Data json.RawMessage `json:"data"`
+
+	written bool
 }
 
 // The directories in an overlay.
@@ -83,7 +93,6 @@ type Session struct {
 	files   handles[*file]
 	maps    handles[*mapHandle]
 	open    map[string]*mapNode
-	noted   bool
 	closed  bool
 	scratch scratch
 }
@@ -91,13 +100,8 @@ type Session struct {
 // Open checks the configuration. It opens and makes nothing.
 func (c Config) Open() (*Session, error) {
 	s := &Session{cfg: c, open: map[string]*mapNode{}}
-	s.options = pixelfs.Options{
-		Quota:     pixelfs.Quota{Bytes: c.QuotaBytes, Files: c.QuotaFiles},
-		Retention: pixelfs.Retention{Keep: int(c.Keep), MaxAge: c.MaxAge},
-		Scratch:   Scratch,
-	}
 	var err error
-	if s.options.Compression, err = compression(c.Compression); err != nil {
+	if s.options, err = c.FileOptions(); err != nil {
 		return nil, err
 	}
 	s.tree = tree{s: s}
@@ -118,6 +122,23 @@ func (c Config) Open() (*Session, error) {
 		}
 	}
 	return s, nil
+}
+
+// FileOptions are the options of a store of pixel files under the policy.
+func (p Policy) FileOptions() (pixelfs.Options, error) {
+	c, err := compression(p.Compression)
+	return pixelfs.Options{
+		Quota:       pixelfs.Quota{Bytes: p.QuotaBytes, Files: p.QuotaFiles},
+		Retention:   pixelfs.Retention{Keep: int(p.Keep), MaxAge: p.MaxAge},
+		Compression: c,
+		Scratch:     Scratch,
+	}, err
+}
+
+// MapOptions are the options of a map under the policy.
+func (p Policy) MapOptions() (infinitemap.Options, error) {
+	c, err := compression(p.Compression)
+	return infinitemap.Options{CacheBytes: p.CacheBytes, Compression: c, NoCompression: c == pxi.None}, err
 }
 
 func compression(name string) (pxi.Compression, error) {
@@ -191,21 +212,21 @@ func (s *Session) Close() error {
 	return errors.Join(errs...)
 }
 
-// begin prepares the disk for the first use of storage in a run.
-func (s *Session) begin() error {
-	if s.noted {
+// begin prepares the disk for the first use of storage in a run, and beginOverlay for
+// the first change of a sandboxed one.
+func (s *Session) begin() error        { return s.cfg.About.write() }
+func (s *Session) beginOverlay() error { return s.cfg.AboutOverlay.write() }
+
+func (n *Note) write() error {
+	if n == nil || n.written {
 		return nil
 	}
-	for _, n := range s.cfg.Notes {
-		if err := n.write(); err != nil {
-			return err
-		}
-	}
-	s.noted = true
-	return nil
+	err := n.make()
+	n.written = err == nil
+	return err
 }
 
-func (n Note) write() error {
+func (n *Note) make() error {
 	if _, err := os.Lstat(n.Path); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -49,7 +49,7 @@ type content interface {
 // file is an open file of the family pixelfs.
 type file struct {
 	content
-	edit   *pixelfs.Edit // nil for an earlier version
+	edit   *opened // nil for an earlier version
 	close  func() error
 	read   bool
 	write  bool
@@ -475,7 +475,7 @@ func fileTrash(s *Session, c *engine.Call) error {
 	if t.beingWritten(path) {
 		return errBusy
 	}
-	st, err := t.store()
+	st, err := t.change(path)
 	if err != nil {
 		return err
 	}

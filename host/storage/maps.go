@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/pxos/pxos/abi"
-	"github.com/pxos/pxos/abi/pxi"
 	"github.com/pxos/pxos/host/disk"
 	"github.com/pxos/pxos/host/engine"
 	"github.com/pxos/pxos/host/infinitemap"
@@ -76,10 +75,11 @@ func (s *Session) openMap(name string, write, create bool) (*infinitemap.Map, er
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
-	opt := infinitemap.Options{CacheBytes: s.cfg.CacheBytes, ReadOnly: !write, Compression: s.options.Compression}
-	if opt.Compression == pxi.None {
-		opt.NoCompression = true
+	opt, err := s.cfg.MapOptions()
+	if err != nil {
+		return nil, err
 	}
+	opt.ReadOnly = !write
 	if s.cfg.Overlay != "" {
 		return s.openOverlay(name, opt, write, create)
 	}
@@ -110,6 +110,9 @@ func (s *Session) openOverlay(name string, opt infinitemap.Options, write, creat
 	case upper == nil && lower != nil && !write:
 		return infinitemap.Open(lower, opt)
 	case upper == nil:
+		if err := s.beginOverlay(); err != nil {
+			return nil, err
+		}
 		if upper, err = s.directory(s.overlayMapDir(name)); err != nil {
 			return nil, err
 		}

@@ -335,7 +335,11 @@ func (m *mount) Rmdir(path string) sys.Errno {
 		case len(list) > 0:
 			return sys.ENOTEMPTY
 		}
-		return errnoOf(m.s.tree.st.Rmdir(name))
+		st, err := m.s.tree.change(name)
+		if err == nil {
+			err = st.Rmdir(name)
+		}
+		return errnoOf(err)
 	})
 }
 
@@ -354,7 +358,11 @@ func (m *mount) Unlink(path string) sys.Errno {
 		if errno := m.leaving(name); errno != 0 {
 			return errno
 		}
-		return errnoOf(m.s.tree.st.Remove(name))
+		st, err := m.s.tree.change(name)
+		if err == nil {
+			err = st.Remove(name)
+		}
+		return errnoOf(err)
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/pxos/pxos/host/pixelfs"
 	"github.com/tetratelabs/wazero/experimental/sys"
 	wasys "github.com/tetratelabs/wazero/sys"
 )
@@ -19,7 +18,7 @@ type offset = int64
 // pixelFile is an open file of the directory.
 type pixelFile struct {
 	m                   *mount
-	edit                *pixelfs.Edit
+	edit                *opened
 	name                string // at the opening, or the last one known
 	read, write, append bool
 	closed              bool

@@ -11,24 +11,26 @@ import (
 	"github.com/pxos/pxos/host/pixelfs"
 )
 
-// overlay opens the pixel files of a sandboxed run: those of the namespace, which nothing
-// changes, under an overlay that takes the changes.
-func (t *tree) overlay(lower disk.FS, opt pixelfs.Options) (store, error) {
+// overlay puts an overlay over the pixel files of a sandboxed run, which takes the
+// changes from then on. Nothing changes those of the namespace.
+func (t *tree) overlay() error {
+	below, ok := t.st.(*pixelfs.Store)
+	if !ok {
+		return nil
+	}
+	if err := t.s.beginOverlay(); err != nil {
+		return err
+	}
 	upper, err := t.s.directory(filepath.Join(t.s.cfg.Overlay, OverlayFiles))
 	if err != nil {
-		return nil, err
-	}
-	opt.ReadOnly = true
-	below, err := pixelfs.Open(lower, opt)
-	if err != nil {
-		return nil, err
+		return err
 	}
 	o, err := pixelfs.NewOverlay(below, upper)
 	if err != nil {
-		return nil, errors.Join(err, below.Close())
+		return err
 	}
-	t.st, t.disks = &sandboxed{o, below}, []disk.FS{upper, lower}
-	return t.st, nil
+	t.st, t.disks = &sandboxed{o, below}, append([]disk.FS{upper}, t.disks...)
+	return nil
 }
 
 // sandboxed adds to an overlay what a guest needs of a store beyond pixelfs.Files.

@@ -90,8 +90,13 @@ type tree struct {
 	st     store
 	disks  []disk.FS // newest first; where the trash is looked through
 	ready  map[string]bool
-	// writers counts the handles for writing that a run has on each file.
-	writers map[*pixelfs.Edit]struct{}
+	open   map[*opened]struct{}
+}
+
+// opened is a file that a run has open in the current content.
+type opened struct {
+	*pixelfs.Edit
+	write bool
 }
 
 func (t *tree) access(name string) access {
@@ -156,15 +161,24 @@ func (t *tree) store() (store, error) {
 	}
 	opt := s.options
 	opt.ReadOnly = !slices.ContainsFunc(t.grants, func(g grant) bool { return g.write })
-	if s.cfg.Overlay == "" || opt.ReadOnly {
-		st, err := pixelfs.Open(lower, opt)
-		if err != nil {
-			return nil, err
-		}
-		t.st, t.disks = st, []disk.FS{lower}
-		return st, nil
+	if s.cfg.Overlay != "" {
+		opt.ReadOnly = true // until there is a change, an overlay that exists aside
 	}
-	return t.overlay(lower, opt)
+	st, err := pixelfs.Open(lower, opt)
+	if err != nil {
+		return nil, err
+	}
+	t.st, t.disks = st, []disk.FS{lower}
+	if s.cfg.Overlay != "" {
+		// One that is there was begun by an earlier run.
+		if _, err := os.Lstat(filepath.Join(s.cfg.Overlay, OverlayFiles)); err == nil {
+			if err := t.overlay(); err != nil {
+				t.st = nil
+				return nil, errors.Join(err, st.Close())
+			}
+		}
+	}
+	return t.st, nil
 }
 
 // directory opens a directory of the host behind the session's gate, and makes it when
@@ -283,54 +297,69 @@ func (t *tree) change(name string) (store, error) {
 	if err := t.mayWrite(name); err != nil {
 		return nil, err
 	}
+	if _, err := t.store(); err != nil {
+		return nil, err
+	}
+	if t.s.cfg.Overlay != "" {
+		if err := t.overlay(); err != nil {
+			return nil, err
+		}
+	}
+	return t.st, t.prepare(name)
+}
+
+// edit opens a file; flag is made of the flags of package os.
+func (t *tree) edit(name string, flag int) (*opened, error) {
+	e, err := t.openEdit(name, flag)
+	if err != nil {
+		return nil, t.directoryFirst(name, err)
+	}
+	o := &opened{e, flag&(os.O_WRONLY|os.O_RDWR) != 0}
+	if o.write && t.s.cfg.Overlay != "" {
+		t.follow(name)
+	}
+	if t.open == nil {
+		t.open = map[*opened]struct{}{}
+	}
+	t.open[o] = struct{}{}
+	return o, nil
+}
+
+func (t *tree) openEdit(name string, flag int) (*pixelfs.Edit, error) {
+	if flag&writing != 0 {
+		st, err := t.change(name)
+		if err != nil {
+			return nil, err
+		}
+		return st.Edit(name, flag)
+	}
+	if t.access(name) < readable {
+		return nil, errDenied
+	}
 	st, err := t.store()
 	if err != nil {
 		return nil, err
 	}
-	return st, t.prepare(name)
+	return st.Edit(name, flag)
 }
 
-// edit opens a file; flag is made of the flags of package os.
-func (t *tree) edit(name string, flag int) (*pixelfs.Edit, error) {
-	if flag&writing == 0 {
-		if a := t.access(name); a < readable {
-			if a == above {
-				if info, err := t.stat(name); err == nil && info.Dir {
-					return nil, pixelfs.ErrIsDir
-				}
-			}
-			return nil, errDenied
+// follow has the handles that read a file of the namespace go over to the copy that an
+// overlay has of it from now on, so that all handles of the run agree.
+func (t *tree) follow(name string) {
+	for o := range t.open {
+		if o.write || o.Name() != name {
+			continue
 		}
-		st, err := t.store()
-		if err != nil {
-			return nil, err
+		if e, err := t.st.Edit(name, os.O_RDONLY); err == nil {
+			_ = o.Edit.Close() // it wrote nothing
+			o.Edit = e
 		}
-		e, err := st.Edit(name, flag)
-		if missing(err) && t.assured(name) {
-			err = pixelfs.ErrIsDir
-		}
-		return e, t.directoryFirst(name, err)
 	}
-	st, err := t.change(name)
-	if err != nil {
-		return nil, err
-	}
-	e, err := st.Edit(name, flag)
-	if err != nil {
-		return nil, t.directoryFirst(name, err)
-	}
-	if flag&(os.O_WRONLY|os.O_RDWR) != 0 {
-		if t.writers == nil {
-			t.writers = map[*pixelfs.Edit]struct{}{}
-		}
-		t.writers[e] = struct{}{}
-	}
-	return e, nil
 }
 
 // directoryFirst names a directory as such when it was opened as a file.
 func (t *tree) directoryFirst(name string, err error) error {
-	if err == nil || errors.Is(err, pixelfs.ErrIsDir) {
+	if errors.Is(err, pixelfs.ErrIsDir) {
 		return err
 	}
 	if info, e := t.stat(name); e == nil && info.Dir {
@@ -339,15 +368,15 @@ func (t *tree) directoryFirst(name string, err error) error {
 	return err
 }
 
-func (t *tree) release(e *pixelfs.Edit) error {
-	delete(t.writers, e)
-	return e.Close()
+func (t *tree) release(o *opened) error {
+	delete(t.open, o)
+	return o.Close()
 }
 
 // beingWritten reports whether the run has a file at or below name open for writing.
 func (t *tree) beingWritten(name string) bool {
-	for e := range t.writers {
-		if n := e.Name(); n != "" && within(name, n) {
+	for o := range t.open {
+		if n := o.Name(); o.write && n != "" && within(name, n) {
 			return true
 		}
 	}
