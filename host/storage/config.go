@@ -58,8 +58,6 @@ type Policy struct {
 type Note struct {
 	Path string          `json:"path"`
 	Data json.RawMessage `json:"data"`
-
-	written bool
 }
 
 // The directories in an overlay.
@@ -95,6 +93,8 @@ type Session struct {
 	open    map[string]*mapNode
 	closed  bool
 	scratch scratch
+	// described says which notes were written.
+	described [2]bool
 }
 
 // Open checks the configuration. It opens and makes nothing.
@@ -214,15 +214,15 @@ func (s *Session) Close() error {
 
 // begin prepares the disk for the first use of storage in a run, and beginOverlay for
 // the first change of a sandboxed one.
-func (s *Session) begin() error        { return s.cfg.About.write() }
-func (s *Session) beginOverlay() error { return s.cfg.AboutOverlay.write() }
+func (s *Session) begin() error        { return s.write(s.cfg.About, &s.described[0]) }
+func (s *Session) beginOverlay() error { return s.write(s.cfg.AboutOverlay, &s.described[1]) }
 
-func (n *Note) write() error {
-	if n == nil || n.written {
+func (s *Session) write(n *Note, done *bool) error {
+	if n == nil || *done {
 		return nil
 	}
 	err := n.make()
-	n.written = err == nil
+	*done = err == nil
 	return err
 }
 

@@ -29,8 +29,8 @@ func everything() (Preload, Job, reply) {
 			Config: cfg, Path: "/tmp/x", Fingerprint: "5a", Program: "m:f", Module: "m.wasm", Export: "f",
 			Argv: []string{"m", "", "\xff"}, Env: []string{"A=b"}, Args: json.RawMessage(`{"a":[1]}`), Granted: granted,
 			Dirs: []Dir{{"/data", "/srv/\xfe", true}}, Limits: limits, Seed: []byte{}, Epoch: time.Unix(1e9, 5).UTC(),
-			Storage: &storage.Config{Files: "/f", Maps: "/m", Overlay: "/o", Notes: []storage.Note{{Path: "n", Data: json.RawMessage("{}")}},
-				Granted: granted, Handles: 1, QuotaBytes: -1, MaxAge: time.Hour, Compression: "lz4"},
+			Storage: &storage.Config{Files: "/f", Maps: "/m", Overlay: "/o", About: &storage.Note{Path: "n", Data: json.RawMessage("{}")},
+				AboutOverlay: &storage.Note{}, Granted: granted, Handles: 1, Policy: storage.Policy{QuotaBytes: -1, MaxAge: time.Hour, Compression: "lz4"}},
 			TerminalStdin: true, CleanStdout: true, CleanStderr: true,
 		},
 		reply{
