@@ -38,7 +38,7 @@ func newApp() *app {
 // main runs the command line and returns the exit code.
 func (a *app) main(ctx context.Context, args []string) int {
 	root := a.root(args)
-	root.SetArgs(args)
+	root.SetArgs(negatives(root, args))
 	out := &watched{w: a.out}
 	root.SetOut(out)
 	a.addHelp(root)
@@ -212,7 +212,7 @@ everything it did is in the log.`,
 	}{
 		{"run", a.runCmd}, {"new", a.newCmd}, {"build", a.buildCmd}, {"pack", a.packCmd},
 		{"unpack", a.unpackCmd}, {"inspect", a.inspectCmd}, {"verify", a.verifyCmd}, {"log", a.logCmd},
-		{"fs", a.fsCmd}, {"cache", a.cacheCmd}, {"config", a.configCmd}, {"inspect-self", a.selfCmd},
+		{"fs", a.fsCmd}, {"map", a.mapCmd}, {"cache", a.cacheCmd}, {"config", a.configCmd}, {"inspect-self", a.selfCmd},
 		{"validate-genesis", a.genesisCmd}, {"version", a.versionCmd},
 	}
 	for _, c := range all {

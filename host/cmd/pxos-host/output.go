@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -78,6 +79,26 @@ func (t *table) row(cells ...string) { fmt.Fprintln(t.w, strings.Join(cells, "\t
 
 func (t *table) flush() error { return t.w.Flush() }
 
+// timeLeft says how long the rest of a job takes at the speed so far, or nothing when
+// that is not known or a moment.
+func timeLeft(done, total int64, spent time.Duration) string {
+	if done <= 0 || done >= total {
+		return ""
+	}
+	left := spent.Seconds() * float64(total-done) / float64(done)
+	switch {
+	case left < 1:
+		return ""
+	case left < 60:
+		return fmt.Sprintf("  %.0f s left", left)
+	case left < 3600:
+		return fmt.Sprintf("  %.0f min left", math.Ceil(left/60))
+	case left < 100*3600:
+		return fmt.Sprintf("  %.1f h left", left/3600)
+	}
+	return "  days left"
+}
+
 // progress returns a function that shows how far a long job is, for a terminal only
 // (nil elsewhere), and one that clears the line again.
 func (a *app) progress(what string) (step func(done, total int64), clear func()) {
@@ -94,11 +115,11 @@ func (a *app) progress(what string) (step func(done, total int64), clear func())
 		}
 		last, shown = now, true
 		rate := float64(done) / now.Sub(start).Seconds()
-		percent := int64(100)
+		percent := 100.0
 		if total > 0 {
-			percent = done * 100 / total
+			percent = math.Floor(100 * float64(done) / float64(total))
 		}
-		fmt.Fprintf(a.err, "\r\x1b[K%s %3d %%  %s  %s/s", what, percent, abi.FormatBytes(done), abi.FormatBytes(int64(rate)))
+		fmt.Fprintf(a.err, "\r\x1b[K%s %3.0f %%  %s  %s/s%s", what, percent, abi.FormatBytes(done), abi.FormatBytes(int64(rate)), timeLeft(done, total, now.Sub(start)))
 	}
 	return step, func() {
 		if shown {
