@@ -368,8 +368,11 @@ func (m *mount) Unlink(path string) sys.Errno {
 
 // Link implements sys.FS: there are no links.
 func (m *mount) Link(from, to string) sys.Errno {
-	return m.at(from, func(string, bool) sys.Errno {
+	return m.at(from, func(from string, _ bool) sys.Errno {
 		if _, _, errno := resolve(to); errno != 0 {
+			return errno
+		}
+		if _, errno := m.find(from); errno != 0 {
 			return errno
 		}
 		return sys.ENOTSUP

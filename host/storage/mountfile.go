@@ -177,7 +177,13 @@ func (f *pixelFile) Seek(to offset, whence int) (int64, sys.Errno) {
 	return pos, 0
 }
 
-func (f *pixelFile) Readdir(int) ([]sys.Dirent, sys.Errno) { return nil, sys.ENOTDIR }
+func (f *pixelFile) Readdir(int) ([]sys.Dirent, sys.Errno) {
+	defer f.leave()
+	if errno := f.enter(); errno != 0 {
+		return nil, errno
+	}
+	return nil, sys.ENOTDIR
+}
 
 func (f *pixelFile) Sync() sys.Errno {
 	defer f.leave()
