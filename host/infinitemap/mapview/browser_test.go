@@ -71,7 +71,7 @@ func newBrowser(t testing.TB, h http.Handler, width, height int) *browser {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancel)
 	b := &browser{t: t, ctx: ctx, base: server.URL, server: server}
 	b.run() // opens the tab; chromedp turns on what listen wants to hear
@@ -127,7 +127,7 @@ func (b *browser) eval(js string) string {
 func (b *browser) until(js, want string) {
 	b.t.Helper()
 	got := ""
-	for range 200 {
+	for range 1200 {
 		if got = b.eval(js); got == want {
 			return
 		}

@@ -2,12 +2,16 @@ package mapview
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"image"
 	"image/png"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -73,6 +77,24 @@ func TestPage(t *testing.T) {
 	b.until(`document.getElementById("notice-hash") === null`, "true")
 	b.shows("0", "0", "")
 
+	// From the closest look to the whole plane and back, the middle is the same pixel.
+	b.goTo("1152921504606859321, -2305843009213694729, 6")
+	b.shows("1152921504606859321", "-2305843009213694729", "")
+	for range 61 {
+		b.key("-")
+	}
+	b.until(`document.getElementById("level").textContent`, "level 55")
+	b.settled()
+	for range 61 {
+		b.key("+")
+	}
+	b.until(`document.getElementById("scale").textContent`, "64×")
+	b.shows("1152921504606859321", "-2305843009213694729", "")
+	b.settled()
+	b.goTo("0, 0, 0")
+	b.shows("0", "0", "")
+	b.settled()
+
 	// Nonsense is answered, and nothing moves.
 	b.goTo("12")
 	b.until(`document.getElementById("goto-error").textContent`, "write two numbers: x, y")
@@ -118,6 +140,10 @@ func TestPage(t *testing.T) {
 	b.run(chromedp.MouseEvent(chromedp.MouseMoved, 1360/2+100, 860/2-50))
 	b.shows("100", "-50", hexOf(r, g, bl))
 	b.until(`document.getElementById("probe-label").textContent`, "pointer")
+	// The wheel zooms around it.
+	b.run(chromedp.MouseEvent(chromedp.MouseWheel, 1360/2+100, 860/2-50, func(p *input.DispatchMouseEventParams) { p.DeltaX, p.DeltaY = 1e-3, -100 }))
+	b.until(`document.getElementById("scale").textContent`, "2×")
+	b.shows("100", "-50", hexOf(r, g, bl))
 	b.run(chromedp.DragAndDropXY(600, 400, 500, 460))
 	b.key(kb.ArrowRight, chromedp.KeyModifiers(kb.ModifierShift))
 	b.until(`document.getElementById("probe-label").textContent`, "centre")
@@ -194,6 +220,15 @@ func TestPageFollows(t *testing.T) {
 	b.shows("3", "4", "#c86432")
 	b.until(`document.getElementById("live-text").textContent`, "generation 2")
 
+	// A page that nobody touches asks for nothing but the state.
+	tiles, states := b.count("/tiles/"), b.count("/api/state")
+	for b.count("/api/state") < states+3 {
+		time.Sleep(50 * time.Millisecond)
+	}
+	if n := b.count("/tiles/"); n != tiles {
+		t.Errorf("an idle page asked for %d tiles", n-tiles)
+	}
+
 	// The tile changes under the eyes of who looks at it.
 	b.settled()
 	w.flush(func(w *world) { w.points[point{3, 4}] = [3]byte{1, 2, 200} })
@@ -208,6 +243,7 @@ func TestPageFollows(t *testing.T) {
 	b.until(`document.getElementById("live-text").textContent`, "generation 4")
 	b.goTo("160, 60, 0")
 	b.until(`document.querySelector("#notice-damage strong")?.textContent`, "One tile in the window cannot be read.")
+	b.settled()
 	b.picture("damage")
 	b.goTo("300, 10")
 	b.until(`document.getElementById("hex").textContent`, "damaged")
@@ -259,5 +295,43 @@ func TestPageTileSizes(t *testing.T) {
 		b.settled()
 		b.picture("side-" + strconv.Itoa(side))
 		b.quiet()
+	}
+}
+
+// Coordinates as people type them.
+func TestPageNumbers(t *testing.T) {
+	b := newBrowser(t, Handler(newWorld(256, 60), Options{}), 800, 600)
+	b.open("")
+	for text, want := range map[string]string{
+		"12,-7":                          "12 -7 undefined",
+		" +12 -7 ":                       "12 -7 undefined",
+		"0x10; -0xFf":                    "16 -255 undefined",
+		"min, MAX, -55":                  least + " " + greatest + " -55",
+		"-2^63, 2^63-1, 6":               least + " " + greatest + " 6",
+		"9'223'372'036'854'775'807, 0":   greatest + " 0 undefined",
+		"−9 007, 1 000 000":              "-9007 1000000 undefined",
+		"#5,6,0":                         "5 6 0",
+		"2^63, 0":                        "2^63 lies outside the plane (−2^63 to 2^63 − 1)",
+		"0, -9223372036854775809":        "-9223372036854775809 lies outside the plane (−2^63 to 2^63 − 1)",
+		"":                               "write two numbers: x, y",
+		"1,2,3,4":                        "write two numbers: x, y",
+		"1,":                             "a number is missing: write x, y",
+		"1.5, 2":                         "“1.5” is not a whole number",
+		"1e3, 2":                         "“1e3” is not a whole number",
+		"1, 2, 7":                        "zoom goes from -55 to 6",
+		"<b>, 1":                         "“<b>” is not a whole number",
+		strings.Repeat("9", 300) + ", 1": "“" + strings.Repeat("9", 300) + "” is not a whole number",
+	} {
+		quoted, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`import("/assets/numbers.js").then(({ parsePlace }) => {
+			try { const p = parsePlace(`+string(quoted)+`, -55, 6); return p.x + " " + p.y + " " + p.zoom } catch (e) { return e.message }
+		})`, chromedp.EvalAwaitPromise))
+		b.check(err)
+		if got != want {
+			t.Errorf("%q is read as %q, want %q", text, got, want)
+		}
 	}
 }

@@ -147,6 +147,7 @@ class App {
   }
 
   jump(x, y, zoom) {
+    this.wanted = null;
     this.place();
     history.pushState(null, "", location.hash);
     this.probe(null);
@@ -154,6 +155,7 @@ class App {
   }
 
   fit(animate) {
+    this.wanted = null;
     const b = this.store.bounds;
     if (!b) {
       this.plane.go(0n, 0n, 0, animate);
@@ -165,19 +167,10 @@ class App {
 
   // zoomBy keeps the middle where it is. Steps that come while one is shown add up.
   zoomBy(d) {
-    const { map } = this;
     const now = Math.round(this.plane.zoom);
-    this.wanted = Math.min(Math.max((this.wanted ?? now) + d, map.getMinZoom()), MAX_ZOOM);
-    if (this.wanted === now) this.wanted = null;
-    else if (!map._animatingZoom) this.zoomOn();
-  }
-
-  zoomOn() {
-    const zoom = this.wanted;
-    const c = this.plane.centre();
-    // Close up, the pixel in question goes to the very middle.
-    if (zoom > 0 && c.level === 0) this.plane.go(c.x, c.y, zoom);
-    else this.map.setZoom(zoom);
+    this.wanted = Math.min(Math.max((this.wanted ?? now) + d, this.map.getMinZoom()), MAX_ZOOM);
+    const { x, y } = this.plane.anchor();
+    this.plane.go(x, y, this.wanted);
   }
 
   toggleGrid() {
@@ -196,14 +189,10 @@ class App {
     const { map } = this;
     map.on("move zoom viewreset", () => this.update());
     map.on("moveend", () => {
+      if (!this.plane.busy) this.wanted = null;
       this.place();
       if (this.byKey) this.speak();
       this.byKey = false;
-    });
-    map.on("zoomend", () => {
-      if (this.wanted === null) return;
-      if (this.wanted === Math.round(this.plane.zoom)) this.wanted = null;
-      else this.zoomOn();
     });
     map.on("mousemove", (e) => this.probe(e.containerPoint));
     map.on("click", (e) => this.probe(e.containerPoint));

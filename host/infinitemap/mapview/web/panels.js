@@ -42,6 +42,7 @@ export class Readout {
     this.#wanted = p;
     if (this.#busy) return;
     this.#busy = true;
+    $("readout").classList.add("waiting");
     try {
       for (;;) {
         const now = this.#wanted;
@@ -63,6 +64,7 @@ export class Readout {
       this.#value(null, "–", ""); // the poll says what is wrong
     } finally {
       this.#busy = false;
+      $("readout").classList.remove("waiting");
     }
   }
 

@@ -14,9 +14,13 @@ const LOW = 24;
 const ALIGN = 1n << BigInt(10 + LOW); // map tiles have up to 2^10 pixels a side
 
 export class Plane {
+  #zooming = false; // Leaflet was asked to move to another zoom step by step
+  #next = null; // where to go when it is there
+
   constructor(element, maxLevel) {
     this.ox = 0n;
     this.oy = 0n;
+    this.exact = null;
     this.calm = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.map = L.map(element, {
       crs: L.extend({}, L.CRS.Simple, { transformation: new L.Transformation(1, 0, 1, 0) }),
@@ -31,7 +35,13 @@ export class Plane {
       wheelPxPerZoomLevel: 90,
       zoomAnimationThreshold: 6,
     });
+    this.map.on("zoomend", () => (this.#zooming = false));
     this.map.on("moveend", () => this.#settle());
+  }
+
+  // busy says that the place last asked for is not reached yet.
+  get busy() {
+    return this.#zooming || this.#next !== null;
   }
 
   // zoom is a whole number except while two fingers are pinching.
@@ -71,6 +81,15 @@ export class Plane {
     return this.pixelAt(this.map.getSize().divideBy(2));
   }
 
+  // anchor is the middle as exactly as it is known: the pixel that go was last given, as
+  // long as it is still in the middle. So who zooms out and in again is where they were.
+  anchor() {
+    const c = this.centre();
+    const level = BigInt(c.level);
+    const e = this.exact;
+    return e && e.x >> level === c.lx && e.y >> level === c.ly ? e : c;
+  }
+
   // screen returns where the first corner of a pixel lies in the window, as doubles.
   screen(x, y) {
     const scale = 2 ** this.zoom;
@@ -78,13 +97,20 @@ export class Plane {
     return { x: Number(x - this.ox) * scale - min.x, y: Number(y - this.oy) * scale - min.y };
   }
 
-  // go shows a pixel in the middle of the window.
+  // go shows a pixel in the middle of the window. Leaflet starts an animation a frame
+  // after it was asked and then knows no way back, so what comes meanwhile waits.
   go(x, y, zoom = Math.round(this.zoom), animate = !this.calm.matches) {
+    if (this.#zooming || this.map._animatingZoom) {
+      this.#next = [x, y, zoom, animate];
+      return;
+    }
+    this.#next = null;
     x = clamp(x);
     y = clamp(y);
+    this.exact = { x, y };
     const moved = this.#rebase(x, y, Math.max(0, -zoom));
-    const at = this.#latLng(x, y, zoom);
-    this.map.setView(at, zoom, { animate: animate && !moved });
+    this.#zooming = this.map._loaded && zoom !== this.map.getZoom();
+    this.map.setView(this.#latLng(x, y, zoom), zoom, { animate: animate && !moved });
   }
 
   // #latLng aims so that pixelAt(centre) gives back the very pixel.
@@ -114,13 +140,19 @@ export class Plane {
 
   // #settle keeps the middle of the window on the plane and the origin near it.
   #settle() {
+    if (this.#zooming) return;
+    if (this.#next) {
+      this.go(...this.#next);
+      return;
+    }
     const c = this.centre();
     if (!c.inside) {
       this.go(clamp(c.x), clamp(c.y));
       return;
     }
     const zoom = Math.round(this.zoom);
-    if (this.#rebase(c.x, c.y, c.level)) this.map.setView(this.#latLng(c.x, c.y, zoom), zoom, { animate: false });
+    const { x, y } = this.anchor();
+    if (this.#rebase(x, y, c.level)) this.map.setView(this.#latLng(x, y, zoom), zoom, { animate: false });
   }
 
   // fit returns the place and zoom at which a rectangle fills the window.
