@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -53,10 +52,19 @@ type Namespace struct {
 	Maps    []string    `json:"maps"`              // names
 }
 
-var validNamespace = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,127}$`)
-
-// ValidNamespace reports whether s can be the name of a namespace.
-func ValidNamespace(s string) bool { return validNamespace.MatchString(s) }
+// ValidNamespace reports whether s can be the name of a namespace: 1 to 128 characters
+// of a-z, 0-9, dots, - and _, beginning with a letter or digit.
+func ValidNamespace(s string) bool {
+	if s == "" || len(s) > 128 || strings.IndexByte("._-", s[0]) >= 0 {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && strings.IndexByte("._-", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // OriginNamespace is the namespace of the cartridges that are made on this machine from
 // a directory, given by its absolute path.
@@ -111,6 +119,23 @@ func (h *Host) namespace(c *Cartridge, m *abi.Manifest, req *RunRequest) (string
 		}
 	}
 	return ns, nil
+}
+
+// NamespaceOf returns the namespace that a cartridge has without a new decision of its
+// owner; origin is as in RunRequest. It is "" for a cartridge that names a parent about
+// which nothing was decided.
+func (h *Host) NamespaceOf(c *Cartridge, origin string) (string, error) {
+	if origin != "" {
+		return OriginNamespace(origin), nil
+	}
+	if ns, err := h.remembered(c.Digest()); ns != "" || err != nil {
+		return ns, err
+	}
+	m, err := c.Manifest()
+	if err != nil || m.Parent != "" {
+		return "", err
+	}
+	return c.Digest(), nil
 }
 
 // remembered returns the namespace that a cartridge was given, or "".

@@ -22,15 +22,14 @@ func TestCloseWithGuestLeftBehind(t *testing.T) {
 			}
 			row := abi.Function{Module: "bench", Name: "f", Params: []abi.Param{{Name: "data", Kind: abi.Bytes}}}
 			hold, written := make(chan struct{}), make(chan struct{})
-			spec := newCallSpec(row, 0)
-			e.reg.funcs["bench"] = map[string]*hostFunc{"f": {spec.types, wrap(spec, func(c *Call) abi.Code {
+			e.reg.funcs["bench"] = map[string]*hostFunc{"f": {row: row, body: func(c *Call) abi.Code {
 				<-hold
 				for i := range c.Bytes(0) { // crashes the process where the memory is gone
 					c.Bytes(0)[i] = 1
 				}
 				close(written)
 				return abi.CodeOK
-			})}}
+			}}}
 			limits := abi.DefaultLimits()
 			limits.Time = time.Millisecond
 			m, err := e.Load(context.Background(), source(callLoop(1, 2)), limits)

@@ -101,8 +101,7 @@ func BenchmarkHostCall(b *testing.B) {
 		})
 		b.Run(bc.name+"/pxos", func(b *testing.B) {
 			e := newEngine(b, Config{})
-			spec := newCallSpec(row, 0)
-			e.reg.funcs["bench"] = map[string]*hostFunc{"f": {spec.types, wrap(spec, bc.body)}}
+			e.reg.funcs["bench"] = map[string]*hostFunc{"f": {row: row, body: bc.body}}
 			m := load(b, e, wasm)
 			g := instance(b, m, func(c *RunConfig) { c.Limits.Fuel = abi.MaxLimits().Fuel })
 			start := g.mod.ExportedFunction("_start")

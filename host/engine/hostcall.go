@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sort"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/pxos/pxos/abi"
@@ -224,9 +225,24 @@ type registry struct {
 	names []string // call index to "module.name"
 }
 
+// hostFunc is a row with its body. The function that WebAssembly calls is made when the
+// first guest imports it: most runs need a few of them.
 type hostFunc struct {
-	params []api.ValueType
-	fn     api.GoModuleFunc
+	row   abi.Function
+	index int // position in Engine.names
+	body  Func
+	once  sync.Once
+	spec  *callSpec
+	fn    api.GoModuleFunc
+}
+
+// make returns the parameters and the function.
+func (f *hostFunc) make() ([]api.ValueType, api.GoModuleFunc) {
+	f.once.Do(func() {
+		f.spec = newCallSpec(f.row, f.index)
+		f.fn = wrap(f.spec, f.body)
+	})
+	return f.spec.types, f.fn
 }
 
 // newRegistry binds the implementations to the table. Every row must have an
@@ -247,8 +263,7 @@ func newRegistry(families []Family) (*registry, error) {
 			if len(row.Params) > maxPointers {
 				return nil, fmt.Errorf("%s.%s has more than %d parameters", fam.Module, row.Name, maxPointers)
 			}
-			spec := newCallSpec(row, len(reg.names))
-			byName[row.Name] = &hostFunc{spec.types, wrap(spec, body)}
+			byName[row.Name] = &hostFunc{row: row, index: len(reg.names), body: body}
 			reg.names = append(reg.names, fam.Module+"."+row.Name)
 		}
 		for name := range fam.Funcs {
@@ -285,8 +300,8 @@ func (reg *registry) modules() []string {
 func (reg *registry) instantiate(ctx context.Context, rt wazero.Runtime, module string, names []string) error {
 	b := rt.NewHostModuleBuilder(module)
 	for _, name := range names {
-		f := reg.funcs[module][name]
-		b.NewFunctionBuilder().WithGoModuleFunction(f.fn, f.params, []api.ValueType{api.ValueTypeI32}).Export(name)
+		params, fn := reg.funcs[module][name].make()
+		b.NewFunctionBuilder().WithGoModuleFunction(fn, params, []api.ValueType{api.ValueTypeI32}).Export(name)
 	}
 	_, err := b.Instantiate(ctx)
 	return err

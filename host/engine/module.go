@@ -390,7 +390,8 @@ func (e *Engine) checkImports(mod *wasmbin.Module, meta *moduleMeta) error {
 func (e *Engine) offers(imp wasmbin.Import) (ok bool, want string) {
 	var params, results []api.ValueType
 	if f := e.reg.funcs[imp.Module][imp.Name]; f != nil {
-		params, results = f.params, []api.ValueType{api.ValueTypeI32}
+		params, _ = f.make()
+		results = []api.ValueType{api.ValueTypeI32}
 	} else if p, r, ok := wasi.Signature(imp.Module, imp.Name); ok {
 		params, results = p, r
 	} else {
