@@ -560,9 +560,10 @@ PXOS_IMPORT("infinitemap", "set_many")
 pxos_code pxos_infinitemap_set_many(uint32_t handle, const void *pixels, uint32_t pixels_length);
 
 /** Stores a rectangle of pixels. At level k the pixel x, y is the mean of those
- *  of the four below it that are not black, down to the plane, so that it is
- *  black only where all it stands for is; its place in the plane is x * 2^k, y
- *  * 2^k.
+ *  of the four below it that are not black, down to the plane, to the nearest
+ *  value, halves up; where that is black the channel with the largest sum, the
+ *  first of equals, is 1, so that the pixel is black only where all it stands
+ *  for is. Its place in the plane is x * 2^k, y * 2^k.
  *  Needs the capability infinitemap.
  *  @param handle an open map
  *  @param x left column, in pixels of the level
@@ -627,8 +628,8 @@ pxos_code pxos_infinitemap_write_bytes(uint32_t handle, int64_t x, int64_t y, co
 PXOS_IMPORT("infinitemap", "neighbours")
 pxos_code pxos_infinitemap_neighbours(uint32_t handle, int64_t x, int64_t y, uint32_t radius, void *pixels, uint32_t pixels_length);
 
-/** Stores which tiles that touch a rectangle were ever written. It costs what
- *  it finds, not what the rectangle covers.
+/** Stores which tiles that touch a rectangle hold a pixel that is not black. It
+ *  costs what it finds, not what the rectangle covers.
  *  Needs the capability infinitemap.
  *  @param handle an open map
  *  @param x left column
@@ -644,8 +645,8 @@ pxos_code pxos_infinitemap_neighbours(uint32_t handle, int64_t x, int64_t y, uin
 PXOS_IMPORT("infinitemap", "tiles")
 pxos_code pxos_infinitemap_tiles(uint32_t handle, int64_t x, int64_t y, uint64_t width, uint64_t height, void *tiles, uint32_t tiles_capacity, uint32_t *tiles_length);
 
-/** Stores the smallest rectangle that holds every tile that was written, edges
- *  included. An empty map is not_found.
+/** Stores the smallest rectangle of whole tiles that holds every pixel that is
+ *  not black, edges included. A map that is black everywhere is not_found.
  *  Needs the capability infinitemap.
  *  @param handle an open map
  *  @param min_x receives the first column, a signed number
@@ -660,9 +661,10 @@ pxos_code pxos_infinitemap_bounds(uint32_t handle, uint64_t *min_x, uint64_t *mi
  *  Needs the capability infinitemap.
  *  @param handle an open map
  *  @param json a JSON object {"tile_size": pixels of a tile's side, "tiles":
- *         tiles written, "levels": levels that are kept, "dirty": tiles that
- *         are not flushed, "bytes": on disk, "generation": flushes so far,
- *         "writable": bool}; later versions add keys
+ *         tiles that the last flush left with a pixel that is not black,
+ *         "levels": levels above the plane that are kept, "dirty": changed
+ *         tiles that are not flushed, "bytes": on disk, "generation": flushes
+ *         so far, "writable": bool}; later versions add keys
  *  @param json_capacity bytes that fit
  *  @param json_length receives the bytes of the whole json, also when it does
  *         not fit

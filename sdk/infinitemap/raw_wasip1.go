@@ -126,8 +126,9 @@ func importInfinitemapReadRegion(handle uint32, x int64, y int64, width uint32, 
 
 // infinitemapReadRegion stores a rectangle of pixels. At level k the pixel x, y
 // is the mean of those of the four below it that are not black, down to the
-// plane, so that it is black only where all it stands for is; its place in the
-// plane is x * 2^k, y * 2^k.
+// plane, to the nearest value, halves up; where that is black the channel with
+// the largest sum, the first of equals, is 1, so that the pixel is black only
+// where all it stands for is. Its place in the plane is x * 2^k, y * 2^k.
 // It needs the capability infinitemap.
 //
 //   - handle: an open map
@@ -219,8 +220,8 @@ func infinitemapNeighbours(handle uint32, x int64, y int64, radius uint32, pixel
 //go:noescape
 func importInfinitemapTiles(handle uint32, x int64, y int64, width uint64, height uint64, tiles unsafe.Pointer, tilesCap uint32, tilesLen *uint32) int32
 
-// infinitemapTiles stores which tiles that touch a rectangle were ever written.
-// It costs what it finds, not what the rectangle covers.
+// infinitemapTiles stores which tiles that touch a rectangle hold a pixel that
+// is not black. It costs what it finds, not what the rectangle covers.
 // It needs the capability infinitemap.
 //
 //   - handle: an open map
@@ -239,8 +240,9 @@ func infinitemapTiles(handle uint32, x int64, y int64, width uint64, height uint
 //go:noescape
 func importInfinitemapBounds(handle uint32, minX *uint64, minY *uint64, maxX *uint64, maxY *uint64) int32
 
-// infinitemapBounds stores the smallest rectangle that holds every tile that
-// was written, edges included. An empty map is not_found.
+// infinitemapBounds stores the smallest rectangle of whole tiles that holds
+// every pixel that is not black, edges included. A map that is black everywhere
+// is not_found.
 // It needs the capability infinitemap.
 //
 //   - handle: an open map
@@ -262,7 +264,8 @@ func importInfinitemapStats(handle uint32, json unsafe.Pointer, jsonCap uint32, 
 //
 //   - handle: an open map
 //   - json: a JSON object {"tile_size": pixels of a tile's side, "tiles": tiles
-//     written, "levels": levels that are kept, "dirty": tiles that are not
+//     that the last flush left with a pixel that is not black, "levels": levels
+//     above the plane that are kept, "dirty": changed tiles that are not
 //     flushed, "bytes": on disk, "generation": flushes so far, "writable":
 //     bool}; later versions add keys
 func infinitemapStats(handle uint32, json []byte) (jsonLen uint32, code pxos.Code) {

@@ -20,11 +20,12 @@ import (
 // resolution of both clocks in nanoseconds.
 const resolution = 1000
 
-// fake implements the family pxos in memory.
+// fake implements the family pxos in memory. The other families stand on it.
 type fake struct {
 	program string
 	args    []byte
 	granted []byte
+	caps    []pxos.Capability
 	files   map[string]string
 	paths   []string
 	random  *rand.ChaCha8
@@ -34,6 +35,11 @@ type fake struct {
 	result  json.RawMessage
 	failure *pxos.Failure
 	logs    []Line
+
+	storage    *Storage
+	handles    map[uint32]*fileHandle
+	open       map[uint32]*mapHandle
+	nextHandle uint32
 }
 
 var _ hostapi.PxosHost = (*fake)(nil)
@@ -65,9 +71,21 @@ func newFake(h *Host, program string, args []byte) *fake {
 		program: program,
 		args:    args,
 		granted: list,
+		caps:    granted,
+		storage: h.Storage,
+		handles: map[uint32]*fileHandle{},
+		open:    map[uint32]*mapHandle{},
 		files:   h.Archive,
 		random:  rand.NewChaCha8(seed),
 		start:   uint64(start.UnixNano()) / resolution * resolution,
+	}
+	if f.storage == nil {
+		f.storage = NewStorage()
+	}
+	for _, c := range granted {
+		if name, valid := clean(c.Path); c.Kind == "pixelfs" && c.Mode == "write" && valid {
+			f.storage.files.makeAll(name)
+		}
 	}
 	for path := range h.Archive {
 		f.paths = append(f.paths, path)

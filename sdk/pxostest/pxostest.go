@@ -12,7 +12,7 @@
 //
 // The host answers as the contract says, with the same codes, and is deterministic:
 // its clocks advance by one resolution a reading and its random bytes follow Seed.
-// It bounds neither time nor memory.
+// It bounds neither time nor memory. Pixel files and maps are in a [Storage].
 package pxostest
 
 import (
@@ -37,6 +37,7 @@ type Host struct {
 	Stdin   io.Reader // nil reads as empty
 	Seed    uint64    // of the random bytes
 	Start   time.Time // real time at which a run begins; zero is 2026-01-01 UTC
+	Storage *Storage  // pixel files and maps; nil begins each run with none
 }
 
 // Result is the outcome of one run.
@@ -47,6 +48,7 @@ type Result struct {
 	Stdout   []byte
 	Stderr   []byte
 	ExitCode int
+	Storage  *Storage // what the run left: that of the Host, where it has one
 }
 
 // Line is one line of the run's log.
@@ -94,13 +96,14 @@ func (h *Host) Run(t testing.TB, program string, args any) *Result {
 	r := &Result{}
 	defer install(f)()
 	r.ExitCode = hostapi.Run(hostapi.Stdio{Argv: h.Argv, In: stdin, Out: &stdout, Err: &stderr})
-	r.JSON, r.Err, r.Logs = f.result, f.failure, f.logs
+	f.end()
+	r.JSON, r.Err, r.Logs, r.Storage = f.result, f.failure, f.logs, f.storage
 	r.Stdout, r.Stderr = stdout.Bytes(), stderr.Bytes()
 	return r
 }
 
-// Install makes h the host of direct calls, such as pxos.Archive, until the test
-// ends. It must not be combined with Run in the same test.
+// Install makes h the host of direct calls, such as pxos.Archive or
+// pixelfs.ReadFile, until the test ends. It must not be combined with Run in the same test.
 func (h *Host) Install(t testing.TB) {
 	t.Helper()
 	t.Cleanup(install(newFake(h, "test:main", []byte("{}"))))
@@ -110,10 +113,23 @@ func install(f *fake) (remove func()) {
 	installed.Lock()
 	var p hostapi.PxosHost = f
 	hostapi.Pxos.Store(&p)
+	var files hostapi.PixelfsHost = pixelfs{f}
+	hostapi.Pixelfs.Store(&files)
+	var planes hostapi.InfinitemapHost = infinitemap{f}
+	hostapi.Infinitemap.Store(&planes)
 	return func() {
+		f.end()
+		hostapi.Infinitemap.Store(nil)
+		hostapi.Pixelfs.Store(nil)
 		hostapi.Pxos.Store(nil)
 		installed.Unlock()
 	}
+}
+
+// end closes what a run left open.
+func (f *fake) end() {
+	pixelfs{f}.end()
+	infinitemap{f}.end()
 }
 
 // Decode decodes the program's result into v and fails the test when the program

@@ -156,9 +156,10 @@ type InfinitemapHost interface {
 	// none is changed.
 	SetMany(handle uint32, pixels []byte) (code int32)
 	// Stores a rectangle of pixels. At level k the pixel x, y is the mean of those
-	// of the four below it that are not black, down to the plane, so that it is
-	// black only where all it stands for is; its place in the plane is x * 2^k, y
-	// * 2^k.
+	// of the four below it that are not black, down to the plane, to the nearest
+	// value, halves up; where that is black the channel with the largest sum, the
+	// first of equals, is 1, so that the pixel is black only where all it stands
+	// for is. Its place in the plane is x * 2^k, y * 2^k.
 	ReadRegion(handle uint32, x int64, y int64, width uint32, height uint32, level uint32, pixels []byte) (code int32)
 	// Changes a rectangle of pixels. When it is refused nothing is changed.
 	WriteRegion(handle uint32, x int64, y int64, width uint32, height uint32, pixels []byte) (code int32)
@@ -171,11 +172,11 @@ type InfinitemapHost interface {
 	// Stores the square of pixels around a place. What lies beyond the plane is
 	// black.
 	Neighbours(handle uint32, x int64, y int64, radius uint32, pixels []byte) (code int32)
-	// Stores which tiles that touch a rectangle were ever written. It costs what
-	// it finds, not what the rectangle covers.
+	// Stores which tiles that touch a rectangle hold a pixel that is not black. It
+	// costs what it finds, not what the rectangle covers.
 	Tiles(handle uint32, x int64, y int64, width uint64, height uint64, tiles []byte) (tilesLen uint32, code int32)
-	// Stores the smallest rectangle that holds every tile that was written, edges
-	// included. An empty map is not_found.
+	// Stores the smallest rectangle of whole tiles that holds every pixel that is
+	// not black, edges included. A map that is black everywhere is not_found.
 	Bounds(handle uint32) (minX uint64, minY uint64, maxX uint64, maxY uint64, code int32)
 	// Stores what is known of a map.
 	Stats(handle uint32, json []byte) (jsonLen uint32, code int32)
