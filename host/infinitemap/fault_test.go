@@ -596,3 +596,42 @@ func TestMissingMap(t *testing.T) {
 		t.Errorf("at after close: %v", err)
 	}
 }
+
+// Without any index a map with tiles at both ends of the plane can still be written, in
+// work proportional to what is known and not to the empty space between.
+func TestLostIndexFarAway(t *testing.T) {
+	mem := grown(t)
+	man, err := readManifest(mem, manifestName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range man.runs {
+		if err := mem.Remove(runName(r.number)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := mustOpen(t, mem, Options{})
+	tile := make([]byte, 768)
+	for i := range tile {
+		tile[i] = byte(i + 1)
+	}
+	if err := m.Set(3, 3, RGB{1, 2, 3}); !errors.As(err, new(*IndexError)) {
+		t.Fatalf("a part of an unknown tile was written: %v", err)
+	}
+	if err := m.WriteRegion(tile, 48, 0, 0, 16, 16); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := m.At(1, 0); err != nil || got != (RGB{4, 5, 6}) {
+		t.Fatal(got, err)
+	}
+	pic := make([]byte, 3*16*16)
+	if err := m.Render(pic, 48, Rect{Point{0, 0}, Point{15, 15}}, 16, 16); err != nil || string(pic) != string(tile) {
+		t.Fatal("another picture: ", err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -203,7 +203,9 @@ func (m *Map) readable(c cell) ([]byte, error) {
 	if !errors.As(err, &damaged) || damaged.File == scratchName {
 		return nil, err
 	}
-	if c.level == 0 {
+	// Where the index is damaged every tile in the damaged part is unreadable, known or
+	// not; going down only to known ones keeps the work in proportion to them.
+	if c.level == 0 || !m.knownBelow(c) {
 		return m.black, nil
 	}
 	out := make([]byte, m.tileBytes)
@@ -215,6 +217,18 @@ func (m *Map) readable(c cell) ([]byte, error) {
 		shrink(out, data, m.black, m.size, q)
 	}
 	return out, nil
+}
+
+// knownBelow reports whether the index, as far as it can be read, has a tile of level 0
+// below c.
+func (m *Map) knownBelow(c cell) bool {
+	found := false
+	r := c.pixels(m.shift)
+	_ = m.walk(cellsOf(r, 0, m.shift), key{}, func(*source, int, cell) bool {
+		found = true
+		return false
+	})
+	return found
 }
 
 // lockLifted takes the lock for reading pixels of any level. Unflushed changes are
