@@ -156,6 +156,11 @@ func hexOf(r, g, b byte) string {
 	return "#" + string([]byte{digits[r>>4], digits[r&15], digits[g>>4], digits[g&15], digits[b>>4], digits[b&15]})
 }
 
+func hexAt(w *world, x, y int64) string {
+	c, _ := w.land(x, y)
+	return hexOf(c[0], c[1], c[2])
+}
+
 // What is drawn is what is on the map: at 64 times, a pixel is a square of one colour
 // with sharp sides, in its place.
 func TestPagePixels(t *testing.T) {
@@ -244,6 +249,9 @@ func TestPageFollows(t *testing.T) {
 	b.goTo("160, 60, 0")
 	b.until(`document.querySelector("#notice-damage strong")?.textContent`, "One tile in the window cannot be read.")
 	b.settled()
+	// Tiles that were black until the flush are drawn too: all in this window have land.
+	b.until(`[...document.querySelectorAll(".leaflet-tile")].filter(c => c.width === 1 && (r => r.left < 1100 && r.right > 0 && r.top < 760 && r.bottom > 0)(c.getBoundingClientRect())).length`, "0")
+	b.until(`document.getElementById("hex").textContent`, hexAt(w, 160, 60))
 	b.picture("damage")
 	b.goTo("300, 10")
 	b.until(`document.getElementById("hex").textContent`, "damaged")
