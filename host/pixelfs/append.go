@@ -119,10 +119,7 @@ func (s *Store) spool(ctx context.Context, r io.Reader) (f disk.File, n int64, e
 		k, err = src.Read(buf)
 		if k > 0 {
 			n += int64(k)
-			room, e := s.room(0)
-			if e == nil && n > room && s.opt.Retention.zero() {
-				e = ErrQuota
-			}
+			e := s.early(s.inflight.Load()+n, 0)
 			if e == nil {
 				_, e = f.Write(buf[:k])
 			}

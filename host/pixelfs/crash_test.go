@@ -12,11 +12,17 @@ import (
 
 func short() bool { return testing.Short() || os.Getenv("PXOS_TEST_SHORT") != "" }
 
+// long asks for sweeps over every operation, which take many minutes.
+func long() bool { return os.Getenv("PXOS_TEST_LONG") != "" }
+
 // TestPowerCut cuts the power before operations of random histories.
 func TestPowerCut(t *testing.T) {
-	histories, steps := 40, 60
+	histories, steps := 20, 60
 	if short() {
 		histories, steps = 6, 40
+	}
+	if long() {
+		histories = 1000
 	}
 	cuts := 0
 	for h := range histories {
@@ -80,9 +86,12 @@ func TestFailures(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			hits := 0
-			stride, seeds := 5, uint64(3)
-			if short() {
+			stride, seeds := 11, uint64(2)
+			switch {
+			case short():
 				stride, seeds = 29, 1
+			case long():
+				stride, seeds = 1, 8
 			}
 			for seed, at := uint64(1), 1; ; at += stride {
 				if !failAt(t, c.plan, at, seed) {

@@ -100,12 +100,8 @@ func (n *node) fits(size int64) error {
 	if size <= n.layers.size {
 		return nil
 	}
-	room, err := n.s.room(n.credit())
-	if err != nil {
+	if err := n.s.early(n.s.inflight.Load()+pxi.FileSize(size, n.width, 0), n.credit()); err != nil {
 		return err
-	}
-	if pxi.FileSize(size, n.width, 0) > room && n.s.opt.Retention.zero() {
-		return ErrQuota
 	}
 	if size-n.layers.size > 1<<26 { // a jump: zeros that will be stored
 		free, err := n.s.fsys.Free()

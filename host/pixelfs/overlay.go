@@ -183,7 +183,8 @@ func (o *Overlay) noteOrigin(name string) error {
 	if known {
 		return nil
 	}
-	i, err := o.below(name)
+	// Also what is hidden: it is what Keep will replace.
+	i, err := o.lower.stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return o.write(note{Op: noteOrigin, Name: name})
 	}

@@ -50,6 +50,9 @@ func (o *Overlay) diff() ([]Change, error) {
 			return nil
 		}
 		if c, ok := o.change(i); ok {
+			if moved[c.From] {
+				c.Kind, c.From, c.Before = Added, "", Info{} // the name was given and taken again
+			}
 			if c.Kind == Renamed {
 				moved[c.From] = true
 			}

@@ -28,36 +28,37 @@ func (s *Store) limited() bool { return s.opt.Quota != Quota{} }
 
 // reserve counts n bytes that are being written, and fails early when they cannot all stay.
 func (s *Store) reserve(n, credit int64) error {
-	flying := s.inflight.Add(n)
-	if s.opt.Quota.Bytes <= 0 {
+	return s.early(s.inflight.Add(n), credit)
+}
+
+// early fails when n bytes more than are in use cannot stay. It is a hint that costs
+// little: the commit decides.
+func (s *Store) early(n, credit int64) error {
+	most := s.opt.Quota.Bytes
+	switch {
+	case most <= 0:
 		return nil
+	case n > most:
+		return ErrQuota
+	case !s.opt.Retention.zero():
+		return nil // what is in the way may go when it comes to the commit
 	}
-	if !s.seen.Load() {
-		if err := s.countOnce(); err != nil {
+	over := func() bool { return s.used.Load()+n-credit > most }
+	if !s.seen.Load() || over() {
+		// Others may have made room since this process looked.
+		if err := s.glance(); err != nil {
 			return err
 		}
 	}
-	if s.used.Load()+flying-credit > s.opt.Quota.Bytes && s.opt.Retention.zero() {
+	if over() {
 		return ErrQuota
 	}
 	return nil
 }
 
-// room is how many more bytes a file may take; less than zero where it is too large already.
-func (s *Store) room(credit int64) (int64, error) {
-	if s.opt.Quota.Bytes <= 0 {
-		return MaxSize, nil
-	}
-	if !s.seen.Load() {
-		if err := s.countOnce(); err != nil {
-			return 0, err
-		}
-	}
-	return s.opt.Quota.Bytes - s.used.Load() - s.inflight.Load() + credit, nil
-}
-
-func (s *Store) countOnce() error {
-	u, err := s.readUsage()
+// glance reads the counter without the lock, also in the middle of a change.
+func (s *Store) glance() error {
+	u, _, err := s.loadUsage()
 	if err != nil {
 		if u, err = s.count(); err != nil {
 			return err
