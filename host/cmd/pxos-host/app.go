@@ -17,6 +17,7 @@ import (
 	"github.com/pxos/pxos/host"
 	"github.com/pxos/pxos/host/engine/worker"
 	"github.com/pxos/pxos/host/policy"
+	"github.com/pxos/pxos/host/storage"
 )
 
 // app is what the subcommands share: the streams, the environment and the policy.
@@ -164,6 +165,11 @@ func (a *app) host(interpreter bool) (*host.Host, *policy.Loaded, error) {
 		Durability:  pol.Durability,
 		Interpreter: pol.Interpreter || interpreter,
 		Confine:     a.oneRun,
+		Storage: storage.Policy{
+			QuotaBytes: pol.PixelFS.QuotaBytes, QuotaFiles: pol.PixelFS.QuotaFiles,
+			Keep: pol.PixelFS.Keep, MaxAge: pol.PixelFS.MaxAge,
+			Compression: pol.PixelFS.Compression, CacheBytes: pol.InfiniteMap.CacheBytes,
+		},
 	}
 	if exe, err := os.Executable(); err == nil {
 		cfg.Worker = worker.Command{Path: sameProgram, Argv: []string{exe, workerCommand}}
@@ -212,7 +218,7 @@ everything it did is in the log.`,
 	}{
 		{"run", a.runCmd}, {"new", a.newCmd}, {"build", a.buildCmd}, {"pack", a.packCmd},
 		{"unpack", a.unpackCmd}, {"inspect", a.inspectCmd}, {"verify", a.verifyCmd}, {"log", a.logCmd},
-		{"fs", a.fsCmd}, {"map", a.mapCmd}, {"cache", a.cacheCmd}, {"config", a.configCmd}, {"inspect-self", a.selfCmd},
+		{"fs", a.fsCmd}, {"overlay", a.overlayCmd}, {"map", a.mapCmd}, {"cache", a.cacheCmd}, {"config", a.configCmd}, {"inspect-self", a.selfCmd},
 		{"validate-genesis", a.genesisCmd}, {"version", a.versionCmd},
 	}
 	for _, c := range all {

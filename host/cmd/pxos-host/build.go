@@ -65,7 +65,7 @@ pattern a line.`,
 			return err
 		}
 		defer tree.Close()
-		return a.write(ctx, out, tree.Sources, tree.Manifest, &f, tree.Compiled())
+		return a.write(ctx, out, tree.Sources, tree.Manifest, &f, origin(dir, tree))
 	}
 	return cmd
 }
@@ -90,9 +90,17 @@ func (f *outFlags) file(input string) (string, error) {
 	return out, builder.CheckOutput(out) // before anything is compiled
 }
 
-// write packs and says what it has written; made says that its programs were compiled
-// from source here. The digest is the last word of the line.
-func (a *app) write(ctx context.Context, out string, sources []pxa.Source, m *abi.Manifest, f *outFlags, made bool) error {
+// origin is the directory of a tree whose programs were compiled from source here, or "".
+func origin(dir string, tree *builder.Tree) string {
+	if !tree.Compiled() {
+		return ""
+	}
+	return realPath(dir)
+}
+
+// write packs and says what it has written; origin is the directory from whose source
+// its programs were compiled here, or "". The digest is the last word of the line.
+func (a *app) write(ctx context.Context, out string, sources []pxa.Source, m *abi.Manifest, f *outFlags, origin string) error {
 	if err := a.warn(ctx, sources, m); err != nil {
 		return err
 	}
@@ -111,8 +119,8 @@ func (a *app) write(ctx context.Context, out string, sources []pxa.Source, m *ab
 			return err
 		}
 	}
-	if made {
-		a.recordMade(out, digest.String())
+	if origin != "" {
+		a.recordMade(out, made{digest.String(), origin})
 	}
 	_, err = fmt.Fprintf(a.out, "%s: %s %s, %d entries, digest %s\n", term.Line(out), m.Name, m.Version, len(sources), digest)
 	return err

@@ -1,34 +1,28 @@
 package main
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"regexp"
-	"sort"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pxos/pxos/abi/pxi"
+	"github.com/pxos/pxos/host"
 	"github.com/pxos/pxos/host/disk"
 	"github.com/pxos/pxos/host/pixelfs"
 )
 
-// userNamespace is the namespace of the person at the keyboard.
-const userNamespace = "user"
-
-// filesDir is where the namespaces of pixel files lie, below the state directory.
-const filesDir = "pixelfs"
-
 // fsCommand is what the subcommands of fs share.
 type fsCommand struct {
 	*app
+	ctx       context.Context
 	namespace string
 }
 
@@ -47,7 +41,7 @@ fs namespaces lists. Commands that only read take a FILE.pxi of any directory to
   pxos-host fs view docs/report.pdf -o report.png     see its bytes as a picture
   pxos-host fs versions docs/report.pdf
   pxos-host fs restore docs/report.pdf --version 1`)
-	cmd.PersistentFlags().StringVarP(&f.namespace, "namespace", "n", userNamespace, "the `NAMESPACE`")
+	cmd.PersistentFlags().StringVarP(&f.namespace, "namespace", "n", userNamespace, namespaceUsage)
 	cmd.Args = takes(0, 0, "")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		return usagef("pxos-host fs --help", "fs needs a command such as put, get, ls or cat")
@@ -58,7 +52,10 @@ fs namespaces lists. Commands that only read take a FILE.pxi of any directory to
 		f.appendCmd(), f.mvCmd(), f.mkdirCmd(), f.namespacesCmd(),
 	} {
 		if run := c.RunE; run != nil {
-			c.RunE = func(cmd *cobra.Command, args []string) error { return fsError(run(cmd, args)) }
+			c.RunE = func(cmd *cobra.Command, args []string) error {
+				f.ctx = cmd.Context()
+				return fsError(run(cmd, args))
+			}
 		}
 		cmd.AddCommand(c)
 	}
@@ -101,13 +98,12 @@ func fsError(err error) error {
 	return hinted(err, hint)
 }
 
-var validNamespace = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,127}$`)
-
 // store opens the namespace. Without write it is not made when it is missing: the
 // store is nil then.
 func (f *fsCommand) store(write bool) (*pixelfs.Store, func(), error) {
-	if !validNamespace.MatchString(f.namespace) {
-		return nil, nil, usagef("pxos-host fs namespaces lists them", "%q cannot be a namespace", f.namespace)
+	var err error
+	if f.namespace, err = f.findNamespace(f.ctx, f.namespace); err != nil {
+		return nil, nil, err
 	}
 	home, err := f.home()
 	if err != nil {
@@ -117,7 +113,7 @@ func (f *fsCommand) store(write bool) (*pixelfs.Store, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	dir := filepath.Join(home, filesDir, f.namespace)
+	dir := host.FilesDir(home, f.namespace)
 	open := disk.Open
 	if write && f.namespace == userNamespace {
 		open = disk.Create
@@ -278,39 +274,4 @@ func when(t time.Time) string {
 		return "-"
 	}
 	return t.Local().Format("2006-01-02 15:04:05")
-}
-
-func (f *fsCommand) namespacesCmd() *cobra.Command {
-	cmd := f.command("namespaces [--json]", "List the namespaces there are", "", "  pxos-host fs namespaces")
-	asJSON := cmd.Flags().Bool("json", false, "one JSON object a line")
-	cmd.Args = takes(0, 0, "")
-	cmd.RunE = func(*cobra.Command, []string) error {
-		home, err := f.home()
-		if err != nil {
-			return err
-		}
-		list, err := os.ReadDir(filepath.Join(home, filesDir))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		var names []string
-		for _, d := range list {
-			if d.IsDir() && validNamespace.MatchString(d.Name()) {
-				names = append(names, d.Name())
-			}
-		}
-		sort.Strings(names)
-		for _, n := range names {
-			if *asJSON {
-				err = f.printJSON(map[string]string{"namespace": n})
-			} else {
-				_, err = fmt.Fprintln(f.out, n)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return cmd
 }

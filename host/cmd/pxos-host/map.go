@@ -36,7 +36,7 @@ is an argument, also a file whose name is a negative number.`,
   pxos-host map view world
   pxos-host map serve world
   pxos-host map export world -320 -240 640 480 part.png`)
-	cmd.PersistentFlags().StringP("namespace", "n", userNamespace, "take maps from this `NAMESPACE`")
+	cmd.PersistentFlags().StringP("namespace", "n", userNamespace, namespaceUsage)
 	cmd.Args = takes(0, 0, "")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return usagef("pxos-host map ls, or pxos-host help map", "map needs a command such as ls, put, view or serve")
@@ -82,8 +82,8 @@ func (a *app) namespaceDir(cmd *cobra.Command) (dir, name string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	if !validNamespace.MatchString(name) {
-		return "", "", usagef("pxos-host map ls --all shows the namespaces", "%q cannot be a namespace", name)
+	if name, err = a.findNamespace(cmd.Context(), name); err != nil {
+		return "", "", err
 	}
 	maps, err := a.mapsDir()
 	return filepath.Join(maps, name), name, err

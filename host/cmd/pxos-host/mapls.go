@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pxos/pxos/abi"
+	"github.com/pxos/pxos/host"
 	"github.com/pxos/pxos/host/infinitemap"
 	"github.com/pxos/pxos/host/term"
 )
@@ -197,7 +198,7 @@ func (a *app) namespaces() ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		if e.IsDir() && validNamespace.MatchString(e.Name()) {
+		if e.IsDir() && host.ValidNamespace(e.Name()) {
 			out = append(out, filepath.Join(dir, e.Name()))
 		}
 	}

@@ -70,7 +70,7 @@ to the same bytes on every machine.`,
 			if err := a.noteStale(ctx, tree, in); err != nil {
 				return err
 			}
-			return a.write(ctx, out, tree.Sources, tree.Manifest, &f, tree.Compiled())
+			return a.write(ctx, out, tree.Sources, tree.Manifest, &f, origin(in, tree))
 		}
 		if created != "" {
 			if meta.CreatedAt, err = time.Parse(time.RFC3339, created); err != nil {
@@ -92,7 +92,7 @@ to the same bytes on every machine.`,
 		if err != nil {
 			return err
 		}
-		return a.write(ctx, out, sources, m, &f, false)
+		return a.write(ctx, out, sources, m, &f, "")
 	}
 	return cmd
 }

@@ -28,7 +28,8 @@ type runFlags struct {
 	timeout, fuel, memory string
 	asJSON, interpreter   bool
 	isolation, seed       string
-	yes                   bool
+	namespace, lineage    string
+	yes, sandbox          bool
 }
 
 func (a *app) runCmd() *cobra.Command {
@@ -70,6 +71,10 @@ failed without one (an error it reported, a trap, a limit, the deadline) is 1.
 	fl.BoolVar(&f.interpreter, "interpreter", false, "interpret instead of compiling")
 	fl.StringVar(&f.seed, "seed", "", "make random bytes and clocks reproducible from this `TEXT`")
 	fl.BoolVarP(&f.yes, "yes", "y", false, "grant for this run what needs no choice of a directory")
+	fl.BoolVar(&f.sandbox, "sandbox", false, "keep its changes of pixel files and maps apart: pxos-host overlay")
+	fl.StringVar(&f.namespace, "namespace", "", "give it the pixel files and maps of this `NAMESPACE`")
+	fl.StringVar(&f.lineage, "lineage", "", "for one that names a parent: its parent's files and maps, or its own (`WHOSE`)")
+	complete(cmd, "lineage", host.LineageParent, host.LineageOwn)
 	complete(cmd, "isolation", policy.IsolationAuto, policy.IsolationProcess, policy.IsolationInline)
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		n := cmd.ArgsLenAtDash()
@@ -97,7 +102,13 @@ failed without one (an error it reported, a trap, a limit, the deadline) is 1.
 
 // request turns flags into a request; its errors are mistakes of usage.
 func (f *runFlags) request(a *app) (*host.RunRequest, error) {
-	req := &host.RunRequest{Program: f.program, Isolation: f.isolation}
+	req := &host.RunRequest{Program: f.program, Isolation: f.isolation, Sandbox: f.sandbox, Namespace: f.namespace, Lineage: f.lineage}
+	switch {
+	case f.lineage != "" && f.lineage != host.LineageParent && f.lineage != host.LineageOwn:
+		return nil, usagef("it is parent or own", "there is no lineage %q", f.lineage)
+	case f.namespace != "" && !host.ValidNamespace(f.namespace):
+		return nil, usagef("pxos-host fs namespaces lists them", "%q cannot be a namespace", f.namespace)
+	}
 	set := func(name, text string) error {
 		if err := req.Limits.Set(name, text); err != nil {
 			return usagef("limits are "+strings.Join(abi.LimitNames(), ", ")+"; pxos.toml explains them", "%w", err)
@@ -224,7 +235,7 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 	// A worker process gets ready while the cartridge is opened and verified.
 	early, made := *req, a.madeHere(x)
 	if early.Isolation == "" {
-		early.Isolation = isolationFor(pol, policy.Identity{Digest: made, Path: x}, made)
+		early.Isolation = isolationFor(pol, policy.Identity{Digest: made.digest, Path: x}, made.digest)
 	}
 	h.Prepare(early)
 	a.opener = func(ctx context.Context, path string) (*host.Cartridge, error) { return h.Open(ctx, path, *req) }
@@ -252,12 +263,16 @@ func (a *app) perform(ctx context.Context, x string, f *runFlags, req *host.RunR
 		return slices.ContainsFunc(req.Grants, func(g host.Grant) bool { return g.Kind == abi.CapEnv && g.Name == name })
 	})
 	if req.Isolation == "" {
-		req.Isolation = isolationFor(pol, c.id, made)
+		req.Isolation = isolationFor(pol, c.id, made.digest)
 	}
+	req.Origin = made.originOf(c, x)
 	// A reader of our output that goes away is the guest's to notice: it gets an
 	// error from its write, and the end of the run still reaches the journal.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	res, err = h.Run(ctx, c.Cartridge, *req)
+	if req.Sandbox && res != nil {
+		a.noteOverlay(h, res.Run)
+	}
 	return res, c.Digest(), err
 }
 
