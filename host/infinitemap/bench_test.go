@@ -180,3 +180,32 @@ func BenchmarkFlush(b *testing.B) {
 	}
 	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "tiles/s")
 }
+
+// Reading tiles that are not in memory, from the system's cache of files.
+func BenchmarkLoad(b *testing.B) {
+	const side = 16
+	fsys := benchDir(b)
+	m := mustOpen(b, fsys, Options{})
+	for i := range side * side {
+		if err := m.WriteRegion(terrain(256, 256, uint64(i)), 3*256, int64(i%side)*256, int64(i/side)*256, 256, 256); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := m.Flush(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	if err := m.Close(); err != nil {
+		b.Fatal(err)
+	}
+	m = mustOpen(b, fsys, Options{ReadOnly: true, CacheBytes: 1})
+	defer m.Close()
+	r := rand.New(rand.NewPCG(2, 2))
+	dst := make([]byte, 3*256*256)
+	for b.Loop() {
+		i := r.IntN(side * side)
+		if err := m.ReadRegion(dst, 3*256, int64(i%side)*256, int64(i/side)*256, 256, 256); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tiles/s")
+}

@@ -49,16 +49,18 @@ type store interface {
 	close() error
 }
 
-type plane struct{ m *infinitemap.Map }
+type plane struct {
+	fsys disk.FS
+	m    *infinitemap.Map
+}
 
 func newPlane(dir string) (store, error) {
 	fsys, err := disk.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	// The smallest cache, so that reading does not come from memory of ours.
-	m, err := infinitemap.Open(fsys, infinitemap.Options{CacheBytes: 1})
-	return &plane{m}, err
+	m, err := infinitemap.Open(fsys, infinitemap.Options{})
+	return &plane{fsys, m}, err
 }
 
 func (p *plane) write(all [][]byte) error {
@@ -67,7 +69,13 @@ func (p *plane) write(all [][]byte) error {
 			return err
 		}
 	}
-	return p.m.Flush(context.Background())
+	if err := errors.Join(p.m.Flush(context.Background()), p.m.Close()); err != nil {
+		return err
+	}
+	// Reading is with the smallest cache, so that it does not come from memory of ours.
+	m, err := infinitemap.Open(p.fsys, infinitemap.Options{ReadOnly: true, CacheBytes: 1})
+	p.m = m
+	return err
 }
 
 func (p *plane) read(i int, dst []byte) error {
