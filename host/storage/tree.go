@@ -312,7 +312,7 @@ func (t *tree) change(name string) (store, error) {
 func (t *tree) edit(name string, flag int) (*opened, error) {
 	e, err := t.openEdit(name, flag)
 	if err != nil {
-		return nil, t.directoryFirst(name, err)
+		return nil, t.directoryFirst(name, flag, err)
 	}
 	o := &opened{e, flag&(os.O_WRONLY|os.O_RDWR) != 0}
 	if o.write && t.s.cfg.Overlay != "" {
@@ -358,8 +358,8 @@ func (t *tree) follow(name string) {
 }
 
 // directoryFirst names a directory as such when it was opened as a file.
-func (t *tree) directoryFirst(name string, err error) error {
-	if errors.Is(err, pixelfs.ErrIsDir) {
+func (t *tree) directoryFirst(name string, flag int, err error) error {
+	if errors.Is(err, pixelfs.ErrIsDir) || flag&writing != 0 && (errors.Is(err, errDenied) || errors.Is(err, errReadOnly)) {
 		return err
 	}
 	if info, e := t.stat(name); e == nil && info.Dir {
