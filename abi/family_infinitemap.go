@@ -54,7 +54,7 @@ var infinitemapFamily = Family{
 			Params: []Param{{"handle", U32, "an open map"}, {"min_x", OutU64, "the first column, a signed number"}, {"min_y", OutU64, "the first row, a signed number"}, {"max_x", OutU64, "the last column, a signed number"}, {"max_y", OutU64, "the last row, a signed number"}},
 			Doc:    "Stores the smallest rectangle of whole tiles that holds every pixel that is not black, edges included. A map that is black everywhere is not_found."},
 		{Name: "stats",
-			Params: []Param{{"handle", U32, "an open map"}, {"json", Buffer, `a JSON object {"tile_size": pixels of a tile's side, "tiles": tiles that the last flush left with a pixel that is not black, "levels": levels above the plane that are kept, "dirty": changed tiles that are not flushed, "bytes": on disk, "generation": flushes so far, "writable": bool}; later versions add keys`}},
+			Params: []Param{{"handle", U32, "an open map"}, {"json", Buffer, `a JSON object {"tile_size": pixels of a tile's side, "tiles": tiles that the last flush left with a pixel that is not black, "levels": levels above the plane that it left, "dirty": changed tiles that are not flushed, "bytes": on disk, "generation": a number that each flush of a change raises by one, "writable": bool}; later versions add keys`}},
 			Doc:    "Stores what is known of a map."},
 		{Name: "flush",
 			Params: []Param{{"handle", U32, "an open map"}},

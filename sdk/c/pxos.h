@@ -662,9 +662,10 @@ pxos_code pxos_infinitemap_bounds(uint32_t handle, uint64_t *min_x, uint64_t *mi
  *  @param handle an open map
  *  @param json a JSON object {"tile_size": pixels of a tile's side, "tiles":
  *         tiles that the last flush left with a pixel that is not black,
- *         "levels": levels above the plane that are kept, "dirty": changed
- *         tiles that are not flushed, "bytes": on disk, "generation": flushes
- *         so far, "writable": bool}; later versions add keys
+ *         "levels": levels above the plane that it left, "dirty": changed tiles
+ *         that are not flushed, "bytes": on disk, "generation": a number that
+ *         each flush of a change raises by one, "writable": bool}; later
+ *         versions add keys
  *  @param json_capacity bytes that fit
  *  @param json_length receives the bytes of the whole json, also when it does
  *         not fit

@@ -302,10 +302,10 @@ func (m *Map) Bounds() (first, last Point, ok bool, err error) {
 type Stats struct {
 	TileSize   int    `json:"tile_size"`  // pixels of a side
 	Tiles      uint64 `json:"tiles"`      // with a pixel that is not black, as of the last flush
-	Levels     int    `json:"levels"`     // above the plane that are kept
+	Levels     int    `json:"levels"`     // above the plane that are kept, as of the last flush
 	Dirty      int    `json:"dirty"`      // changed tiles that are not flushed
 	Bytes      uint64 `json:"bytes"`      // on disk
-	Generation uint64 `json:"generation"` // flushes so far
+	Generation uint64 `json:"generation"` // raised by one by each flush of a change
 	Writable   bool   `json:"writable"`   // whether it was opened for writing
 }
 

@@ -199,7 +199,7 @@ func TestRegions(t *testing.T) {
 		t.Error(err)
 	}
 	st, err := m.Stats()
-	if err != nil || st.TileSize != 256 || st.Tiles == 0 || st.Dirty != 0 || st.Generation != 1 || !st.Writable {
+	if err != nil || st.TileSize != 256 || st.Tiles == 0 || st.Dirty != 0 || st.Generation != 2 || !st.Writable {
 		t.Errorf("stats %+v, %v", st, err)
 	}
 }

@@ -265,9 +265,9 @@ func importInfinitemapStats(handle uint32, json unsafe.Pointer, jsonCap uint32, 
 //   - handle: an open map
 //   - json: a JSON object {"tile_size": pixels of a tile's side, "tiles": tiles
 //     that the last flush left with a pixel that is not black, "levels": levels
-//     above the plane that are kept, "dirty": changed tiles that are not
-//     flushed, "bytes": on disk, "generation": flushes so far, "writable":
-//     bool}; later versions add keys
+//     above the plane that it left, "dirty": changed tiles that are not
+//     flushed, "bytes": on disk, "generation": a number that each flush of a
+//     change raises by one, "writable": bool}; later versions add keys
 func infinitemapStats(handle uint32, json []byte) (jsonLen uint32, code pxos.Code) {
 	code = pxos.Code(importInfinitemapStats(handle, unsafe.Pointer(unsafe.SliceData(json)), uint32(len(json)), &jsonLen))
 	return

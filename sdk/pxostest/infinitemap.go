@@ -427,7 +427,7 @@ func (m infinitemap) Stats(id uint32, dst []byte) (uint32, int32) {
 		Bytes      int  `json:"bytes"`
 		Generation int  `json:"generation"`
 		Writable   bool `json:"writable"`
-	}{tileSize, p.kept, p.levels(), len(p.dirty), 0, p.flushes, h.write})
+	}{tileSize, p.kept, p.heights, len(p.dirty), 0, 1 + p.flushes, h.write})
 	if err != nil {
 		panic(err) // numbers only: cannot happen
 	}

@@ -17,6 +17,7 @@ type plane struct {
 	dirty     map[spot]bool
 	flushes   int
 	kept      int // tiles that are not black, as of the last flush
+	heights   int // levels above the plane, as of the last flush
 	snapshots map[string]bool
 }
 
@@ -72,7 +73,7 @@ func (p *plane) flush() {
 	}
 	clear(p.dirty)
 	p.flushes++
-	p.kept = len(p.present())
+	p.kept, p.heights = len(p.present()), p.levels()
 }
 
 // level returns the pixels of a level above the plane that are not black.
