@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pxos/pxos/abi"
+	"github.com/pxos/pxos/abi/pxi"
 	"github.com/pxos/pxos/host/disk"
 	"github.com/pxos/pxos/host/infinitemap"
 	"github.com/pxos/pxos/host/term"
@@ -246,6 +247,8 @@ func mapError(err error, ref mapRef) error {
 		damagedTile *infinitemap.TileError
 		damagedRun  *infinitemap.IndexError
 		format      *infinitemap.FormatError
+		file        *pxi.FormatError
+		corrupt     *pxi.CorruptError
 		newer       *infinitemap.UnsupportedError
 		area        *infinitemap.RectError
 		name        *infinitemap.NameError
@@ -260,8 +263,8 @@ func mapError(err error, ref mapRef) error {
 		return hinted(err, "the rest of the map can be read; pxos-host map verify "+ref.name+" names all that is damaged")
 	case errors.As(err, &newer):
 		return hinted(err, "use the version of pxos-host that wrote the map, or a newer one")
-	case errors.As(err, &format):
-		return hinted(fmt.Errorf("map %s is damaged: %w", ref.name, err), "a snapshot may be whole: pxos-host map snapshots "+ref.name)
+	case errors.As(err, &format), errors.As(err, &file), errors.As(err, &corrupt):
+		return hinted(fmt.Errorf("map %s is damaged: %w", ref.name, err), "a snapshot may be whole: the directory snapshots in "+ref.dir+" has them, and --snapshot NAME reads one")
 	case errors.As(err, &spill):
 		return hinted(err, "nothing was changed; free some space")
 	case errors.As(err, &area), errors.As(err, &name):

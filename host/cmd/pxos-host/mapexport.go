@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/abi/pxi"
 	"github.com/pxos/pxos/host/builder"
 	"github.com/pxos/pxos/host/infinitemap"
@@ -25,6 +26,7 @@ import (
 const (
 	maxExact    = maxStreamed
 	maxRendered = 1 << 26
+	maxBytes    = 1 << 40 // with --bytes
 )
 
 // mapExported is the JSON form of what export wrote.
@@ -275,6 +277,9 @@ func (a *app) exportBytes(cmd *cobra.Command, args []string, f *exportFlags) (er
 	}
 	if f.bytes < 1 {
 		return usagef("say how many bytes were put there: --bytes 1500", "--bytes %d is no number of bytes", f.bytes)
+	}
+	if f.bytes > maxBytes {
+		return usagef("say how many bytes were put there: --bytes 1500", "--bytes %d is over the limit of %s", f.bytes, abi.FormatBytes(maxBytes))
 	}
 	m, err := a.readMap(cmd, args[0], f.snapshot)
 	if err != nil {

@@ -127,7 +127,7 @@ func (a *app) viewPicture(m *openMap, r infinitemap.Rect, out string, width int)
 
 // painter returns how a colour is asked of the terminal, or nil when there is none with
 // colours.
-func (a *app) painter(kind string) func(w io.Writer, ground int, c []byte) {
+func (a *app) painter(kind string) func(ground int, c []byte) string {
 	if kind == "auto" {
 		name, depth := os.Getenv("TERM"), os.Getenv("COLORTERM")
 		switch {
@@ -141,11 +141,9 @@ func (a *app) painter(kind string) func(w io.Writer, ground int, c []byte) {
 	}
 	switch kind {
 	case "24bit":
-		return func(w io.Writer, ground int, c []byte) {
-			fmt.Fprintf(w, "\x1b[%d;2;%d;%d;%dm", ground, c[0], c[1], c[2])
-		}
+		return func(ground int, c []byte) string { return fmt.Sprintf("\x1b[%d;2;%d;%d;%dm", ground, c[0], c[1], c[2]) }
 	case "256":
-		return func(w io.Writer, ground int, c []byte) { fmt.Fprintf(w, "\x1b[%d;5;%dm", ground, of256(c)) }
+		return func(ground int, c []byte) string { return fmt.Sprintf("\x1b[%d;5;%dm", ground, of256(c)) }
 	}
 	return nil
 }
@@ -177,20 +175,18 @@ func of256(c []byte) int {
 
 // halfBlocks writes a picture as characters whose upper half is one pixel and whose
 // ground the one below it. A last row of odd number stands on the terminal's own ground.
-func halfBlocks(w io.Writer, rgb []byte, width, height int, paint func(w io.Writer, ground int, c []byte)) {
+func halfBlocks(w io.Writer, rgb []byte, width, height int, paint func(ground int, c []byte) string) {
 	for y := 0; y < height; y += 2 {
-		var fore, back []byte
+		var fore, back string
 		for x := range width {
-			c := rgb[3*(y*width+x):][:3]
-			if fore == nil || !bytes.Equal(fore, c) {
-				paint(w, 38, c)
-				fore = c
+			if s := paint(38, rgb[3*(y*width+x):]); s != fore {
+				io.WriteString(w, s)
+				fore = s
 			}
 			if y+1 < height {
-				c := rgb[3*((y+1)*width+x):][:3]
-				if back == nil || !bytes.Equal(back, c) {
-					paint(w, 48, c)
-					back = c
+				if s := paint(48, rgb[3*((y+1)*width+x):]); s != back {
+					io.WriteString(w, s)
+					back = s
 				}
 			}
 			io.WriteString(w, "▀")

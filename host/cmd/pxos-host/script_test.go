@@ -106,6 +106,10 @@ func TestScripts(t *testing.T) {
 			"same":    cmdSame,
 			"extract": cmdExtract,
 			"holds":   cmdHolds,
+			"picture": cmdPicture,
+			"shows":   cmdShows,
+			"alike":   cmdAlike,
+			"writer":  cmdWriter,
 		},
 	})
 }
