@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -31,7 +32,10 @@ func TestPowerCut(t *testing.T) {
 		var w *world
 		where := "open"
 		looking := false
+		var mu sync.Mutex // directories are synced side by side
 		fsys := disktest.Hook(m, func(op disktest.Op) disktest.Verdict {
+			mu.Lock()
+			defer mu.Unlock()
 			switch op.Name {
 			case "write", "truncate", "sync", "syncdir", "rename", "link", "remove", "mkdir":
 			default:

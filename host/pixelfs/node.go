@@ -42,6 +42,7 @@ type node struct {
 	stored   int64 // bytes on the disk of the base
 	gen      uint64
 	time     time.Time
+	timeSet  bool  // by somebody, since the last change
 	low      int64 // the least size since the last frame
 	unsynced bool  // changed since the last commit
 	unfolded bool  // changed since the base was made
@@ -164,7 +165,7 @@ func (n *node) write(p []byte, off int64) (int, error) {
 func (n *node) touch() {
 	n.gen++
 	n.unsynced, n.unfolded = true, true
-	n.time = n.s.now()
+	n.time, n.timeSet = n.s.now(), false
 }
 
 func (n *node) truncate(size int64) error {
@@ -365,6 +366,9 @@ func (n *node) foldHere() error {
 
 func (n *node) stage() (*staged, error) {
 	opt := PutOptions{Compression: n.comp, Plain: n.comp == pxi.None && n.s.opt.Compression == pxi.None, Width: n.width, Hint: n.layers.size}
+	if n.timeSet {
+		opt.Modified = n.time
+	}
 	return n.s.stage(nil, &layerReader{l: &n.layers}, opt, n.credit())
 }
 
@@ -489,7 +493,7 @@ func (n *node) describe(i *Info) bool {
 func (n *node) setTime(t time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.time = t
+	n.time, n.timeSet = t, true
 }
 
 // shut commits what is open and closes it for good.

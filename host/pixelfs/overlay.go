@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"sync"
@@ -60,6 +61,11 @@ func NewOverlay(lower *Store, upper disk.FS) (*Overlay, error) {
 			return nil, err
 		}
 		return NewOverlay(lower, upper)
+	}
+	for name := range maps.Clone(o.notes.pending) {
+		if err := o.removeUpper(name); err != nil {
+			return nil, fmt.Errorf("open the overlay: %w", errors.Join(err, o.Close()))
+		}
 	}
 	return o, nil
 }
@@ -158,6 +164,17 @@ func (o *Overlay) edit(name string, flag int) (*Edit, error) {
 // touch prepares the upper store for a file or directory of a name: its directory
 // exists, and what the lower store has is noted.
 func (o *Overlay) touch(name string) error {
+	// A removal that failed half way is completed before anything new takes its name.
+	for d := name; d != "."; d = parent(d) {
+		o.state.RLock()
+		pending := o.notes.pending[d]
+		o.state.RUnlock()
+		if pending {
+			if err := o.removeUpper(d); err != nil {
+				return err
+			}
+		}
+	}
 	if _, err := o.upper.stat(name); err == nil {
 		return nil
 	}
@@ -364,13 +381,36 @@ func (o *Overlay) remove(name string) error {
 	if name == "." {
 		return fs.ErrInvalid
 	}
-	if err := o.hide(name); err != nil {
+	_, err := o.upper.stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return o.hide(name)
+	}
+	if err != nil {
 		return err
 	}
+	_, err = o.below(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return o.upper.remove(name)
+	}
+	if err != nil {
+		return err
+	}
+	// Both have it: it is gone with this note.
+	if err := o.noteOrigin(name); err != nil {
+		return err
+	}
+	if err := o.write(note{Op: noteRemove, Name: name}); err != nil {
+		return err
+	}
+	return o.removeUpper(name)
+}
+
+// removeUpper completes a removal that is noted.
+func (o *Overlay) removeUpper(name string) error {
 	if err := o.upper.remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return nil
+	return o.write(note{Op: noteHide, Name: name})
 }
 
 // Rename gives a file or directory another name, see [Store.Rename].
@@ -427,6 +467,11 @@ func (o *Overlay) rename(from, to string) error {
 	hidden := []string{from}
 	if i.Dir {
 		hidden = append(hidden, to)
+		if target.Dir {
+			if err := o.upper.mkdir(to, true); err != nil {
+				return err
+			}
+		}
 	}
 	if err := o.hide(hidden...); err != nil {
 		return err

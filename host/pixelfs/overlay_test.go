@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -258,4 +259,108 @@ func TestOverlayRandom(t *testing.T) {
 		clean(t, lower)
 		must(t, o.Close())
 	}
+}
+
+type putter interface {
+	Files
+	Put(context.Context, string, io.Reader, PutOptions) (Info, error)
+}
+
+// TestOverlayPowerCut cuts the power while an overlay is changed: it shows what it showed
+// before the change or after it.
+func TestOverlayPowerCut(t *testing.T) {
+	histories := 12
+	if short() {
+		histories = 3
+	}
+	cuts := 0
+	for seed := range histories {
+		rng := rand.New(rand.NewPCG(uint64(seed), 4))
+		lower, _ := openMem(t, Options{})
+		for _, n := range []string{"a", "b", "d/x", "d/y", "e/z"} {
+			put(t, lower, n, "lower "+n)
+		}
+		m := disktest.NewMem()
+		var before, after model
+		looking, what := true, ""
+		var mu sync.Mutex
+		look := func(what string) {
+			looking = true
+			defer func() { looking = false }()
+			cuts++
+			left := m.PowerCut(rng)
+			o, err := NewOverlay(lower, left)
+			must(t, err)
+			defer o.Close()
+			if got := shows(t, o); !matches(got, before, before, after) && !matches(got, after, before, after) {
+				t.Fatalf("seed %d, %s: it shows%v\nnot%v\nor%v", seed, what, got, before, after)
+			}
+		}
+		fsys := disktest.Hook(m, func(op disktest.Op) disktest.Verdict {
+			mu.Lock()
+			defer mu.Unlock()
+			switch op.Name {
+			case "write", "sync", "syncdir", "rename", "link", "remove", "mkdir":
+				if !looking && rng.IntN(3) == 0 {
+					look(what + ", before " + op.String())
+				}
+			}
+			return disktest.Verdict{}
+		})
+		o, err := NewOverlay(lower, fsys)
+		must(t, err)
+		twin, _ := openMem(t, Options{})
+		for n, c := range shows(t, lower) {
+			if !strings.HasSuffix(n, "/") {
+				put(t, twin, n, c)
+			}
+		}
+		before = shows(t, twin)
+		names, dirs := []string{"a", "b", "d/x", "e/z", "g/w"}, []string{"d", "e", "g"}
+		for step := range 25 {
+			a, b, x, y := names[rng.IntN(5)], names[rng.IntN(5)], dirs[rng.IntN(3)], dirs[rng.IntN(3)]
+			c := strings.Repeat("u", 100+step)
+			var do func(f putter) error
+			switch rng.IntN(6) {
+			case 0, 1:
+				what = "put " + a
+				do = func(f putter) error {
+					return second(f.Put(context.Background(), a, strings.NewReader(c), PutOptions{}))
+				}
+			case 2:
+				what = "remove " + a
+				do = func(f putter) error {
+					return f.Remove(a)
+				}
+			case 3:
+				what = "rename " + a + " to " + b
+				do = func(f putter) error {
+					return f.Rename(a, b)
+				}
+			case 4:
+				what = "rename " + x + " to " + y
+				do = func(f putter) error {
+					return f.Rename(x, y)
+				}
+			default:
+				what = "remove " + x
+				do = func(f putter) error {
+					return f.Remove(x)
+				}
+			}
+			e1 := do(twin)
+			after = shows(t, twin)
+			looking = false
+			e2 := do(o)
+			looking = true
+			if (e1 == nil) != (e2 == nil) {
+				t.Fatalf("seed %d, step %d, %s: the store says %v, the overlay %v", seed, step, what, e1, e2)
+			}
+			before = after
+			look("after " + what)
+			looking = true
+		}
+		must(t, o.Close())
+	}
+	t.Logf("%d power cuts", cuts)
 }

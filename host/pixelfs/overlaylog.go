@@ -34,6 +34,7 @@ type note struct {
 
 // What a note says.
 const (
+	noteRemove = "remove" // as hide, and what the upper store has under the name goes to the trash, until a hide says that it has
 	noteHide   = "hide"   // what the lower store has under the name, and below it, is not seen
 	noteShow   = "show"   // it is again
 	noteOrigin = "origin" // what the lower store had under the name when the overlay first touched it
@@ -52,6 +53,7 @@ type origin struct {
 // notes is what the log of an overlay says.
 type notes struct {
 	hidden  map[string]bool
+	pending map[string]bool // removals that a crash may have interrupted
 	origins map[string]origin
 	from    map[string]string
 	dropped bool
@@ -61,8 +63,11 @@ type notes struct {
 
 func (n *notes) take(e note) {
 	switch e.Op {
+	case noteRemove:
+		n.hidden[e.Name], n.pending[e.Name] = true, true
 	case noteHide:
 		n.hidden[e.Name] = true
+		delete(n.pending, e.Name)
 	case noteShow:
 		delete(n.hidden, e.Name)
 		delete(n.origins, e.Name)
@@ -83,7 +88,7 @@ func (n *notes) take(e note) {
 
 // openNotes reads the log, up to the line that a crash cut short.
 func openNotes(fsys disk.FS) (*notes, error) {
-	n := &notes{hidden: map[string]bool{}, origins: map[string]origin{}, from: map[string]string{}}
+	n := &notes{hidden: map[string]bool{}, pending: map[string]bool{}, origins: map[string]origin{}, from: map[string]string{}}
 	f, err := fsys.OpenFile(overlayPlace, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
 		if f, err = fsys.OpenFile(overlayPlace, os.O_RDWR|os.O_CREATE); err == nil {
