@@ -70,7 +70,8 @@ type Host struct {
 	logMu sync.Mutex
 	log   *journal.Journal
 
-	spare atomic.Pointer[worker.Process]
+	spare atomic.Pointer[worker.Process] // waits for a job
+	ended atomic.Pointer[worker.Process] // has done its job and is being taken down
 
 	curMu   sync.Mutex
 	current *Cartridge
@@ -167,6 +168,7 @@ func (h *Host) Close() error {
 		p.Abandon()
 	}
 	h.active.Wait()
+	h.afterwards(nil)
 	var err error
 	if h.eng != nil {
 		err = h.eng.Close(context.Background())

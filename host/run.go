@@ -326,7 +326,15 @@ func (h *Host) execute(ctx context.Context, p *plan) (*abi.RunResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer h.afterwards(proc)
 	return proc.Run(ctx, job, p.c.data)
+}
+
+// afterwards leaves it to the next run, or to Close, to wait for the end of a worker.
+func (h *Host) afterwards(p *worker.Process) {
+	if old := h.ended.Swap(p); old != nil {
+		_ = old.Wait()
+	}
 }
 
 // Prepare starts a worker process for a run that is about to come with the same

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -42,6 +43,8 @@ type Process struct {
 	cartridge *os.File // for the worker; empty until Run
 	job       *os.File // the host's ends of the two pipes
 	result    *os.File
+	once      sync.Once
+	ended     error  // how the process ended, when it was waited for
 	copyIn    func() // copies standard input, once there is a job; may be nil
 }
 
@@ -128,13 +131,13 @@ func (p *Process) Streams() Streams { return p.streams }
 // Abandon ends a worker that got no job.
 func (p *Process) Abandon() {
 	killGroup(p.cmd.Process)
-	_ = p.cmd.Wait()
-	p.release()
+	_ = p.Wait()
 }
 
 // Run gives the worker its job and waits for its answer. data is the cartridge, which
 // the worker gets in a file of its own that nobody else can change; without data it
-// opens job.Path. The process is used up afterwards.
+// opens job.Path. The process is used up afterwards, and the caller calls Wait when it
+// has time for it.
 //
 // A worker that dies, or that does not answer after its deadline, is a result with
 // ErrCrash or ErrDeadline: the host goes on.
@@ -211,20 +214,25 @@ func readReply(r io.Reader, begun func()) (rep reply, err error) {
 }
 
 // end kills the worker with everything in its process group, so that nothing is left
-// behind, and frees what belongs to it. After an answer there is nothing to wait for:
-// what the guest wrote is written, unless it comes through this process, and the kernel
-// may take the worker down in its own time.
+// behind. After an answer its end need not be waited for now, but see Wait: what the
+// guest wrote is written, unless it comes through this process, and the kernel takes the
+// worker down while the host goes on.
 func (p *Process) end(answered bool) error {
 	killGroup(p.cmd.Process)
-	wait := func() error {
-		defer p.release()
-		return p.cmd.Wait()
-	}
 	if answered && direct(p.cmd.Stdout) && direct(p.cmd.Stderr) {
-		go wait()
 		return nil
 	}
-	return wait()
+	return p.Wait()
+}
+
+// Wait waits for the end of a worker whose Run has returned, and frees what belongs to
+// it. Later calls return at once.
+func (p *Process) Wait() error {
+	p.once.Do(func() {
+		p.ended = p.cmd.Wait()
+		p.release()
+	})
+	return p.ended
 }
 
 // direct reports whether a worker writes to w by itself.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 )
 
 //go:embed web
@@ -28,7 +29,7 @@ type asset struct {
 
 // assets are the files by the path in their URL, each registered by its own name: there
 // is no folder that could be listed or left.
-var assets = loadAssets()
+var assets = sync.OnceValue(loadAssets)
 
 func loadAssets() map[string]*asset {
 	out := make(map[string]*asset)

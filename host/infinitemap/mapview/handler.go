@@ -50,7 +50,7 @@ func Handler(source Source, opt Options) http.Handler {
 		g.hosts = append(g.hosts, strings.TrimSuffix(strings.ToLower(h), "."))
 	}
 	mux := http.NewServeMux()
-	for path, a := range assets {
+	for path, a := range assets() {
 		mux.Handle("GET "+path, a)
 	}
 	bits, err := tileBits(source)

@@ -343,8 +343,8 @@ func TestVendored(t *testing.T) {
 			t.Errorf("VENDOR.md has another hash of %s than %s", name, hash)
 		}
 	}
-	if len(assets) < 12 {
-		t.Errorf("only %d files are served", len(assets))
+	if len(assets()) < 12 {
+		t.Errorf("only %d files are served", len(assets()))
 	}
 	// The policy allows no inline script or style, so there must be none.
 	for _, bad := range []string{"<script>", " style=", " onclick=", "javascript:"} {
