@@ -27,11 +27,14 @@ type genesisCheck struct {
 
 var genesisChecks = []genesisCheck{
 	{"1.1", "code and data are recovered from RGB values alone", true, checkPixels},
+	{"1.1", "a file is recovered from the RGB values of its picture alone", false, scratch(checkFilePixels)},
 	{"1.2", "packing is lossless and deterministic", true, checkRoundTrip},
+	{"1.2", "files and maps come back as they were, stored the same way each time", false, scratch(checkStoredTwice)},
 	{"1.3", "the file is an image and code at once", true, checkImage},
 	{"2.1", "the cartridge is one verified archive", true, checkArchive},
 	{"2.2", "programs need nothing but the host", true, checkModules},
 	{"2.3", "the archive holds what the manifest names", true, checkComplete},
+	{"3.1", "a file that is replaced or removed stays", false, scratch(checkFileVersions)},
 	{"4.1", "run_program runs and returns a result", false, checkProbeRuns},
 	{"4.2", "inspect_self answers", false, checkInspect},
 	{"4.3", "a runaway guest is stopped", false, checkProbeStopped},

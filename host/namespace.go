@@ -94,8 +94,6 @@ func (h *Host) namespace(c *Cartridge, m *abi.Manifest, req *RunRequest) (string
 	switch {
 	case req.Origin != "":
 		ns = OriginNamespace(req.Origin)
-	case req.Lineage == LineageOwn, m.Parent == "" && ns == "":
-		ns = c.Digest()
 	case req.Lineage == LineageParent:
 		if m.Parent == "" {
 			return "", errorf(abi.ErrDenied, "leave the lineage out: it has files of its own", "cartridge names no parent whose files it could have")
@@ -106,8 +104,12 @@ func (h *Host) namespace(c *Cartridge, m *abi.Manifest, req *RunRequest) (string
 		if ns == "" {
 			ns = m.Parent
 		}
+	case req.Lineage == LineageOwn:
+		ns = c.Digest()
 	case req.Lineage != "":
 		return "", fmt.Errorf("unknown lineage %q: want parent or own", req.Lineage)
+	case ns == "" && m.Parent == "":
+		ns = c.Digest()
 	case ns == "":
 		return "", errorf(abi.ErrDenied, "if it is a successor you trust, --lineage parent gives it its parent's files; --lineage own gives it files of its own",
 			"cartridge says that it descends from %s, and nobody has agreed yet", m.Parent)
