@@ -193,8 +193,11 @@ func TestEnds(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := m.Flush(context.Background()); err != nil {
-					t.Fatal(err)
+				// Each flush of tiles of 3 MiB makes 4 × 53 of the levels above.
+				if size < 1024 {
+					if err := m.Flush(context.Background()); err != nil {
+						t.Fatal(err)
+					}
 				}
 				dst := make([]byte, len(src))
 				if err := m.ReadRegion(dst, 3*c.w, c.x, c.y, c.w, c.h); err != nil || !slices.Equal(src, dst) {
@@ -421,5 +424,47 @@ func TestPrefetch(t *testing.T) {
 	}
 	if s := m.Stats(); s.Prefetched < 20 || s.Loads > 32 {
 		t.Errorf("prefetched %d of %d loads", s.Prefetched, s.Loads)
+	}
+}
+
+// The fast path of shrink against the definition, with the colours that round to black.
+func TestShrink(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	const size = 64
+	black := make([]byte, 3*size*size)
+	for round := range 60 {
+		src, dst := make([]byte, len(black)), make([]byte, len(black))
+		for i := range src {
+			switch round % 4 {
+			case 0:
+				src[i] = byte(r.Uint32())
+			case 1:
+				src[i] = byte(r.Uint32() & r.Uint32() & r.Uint32() & 1)
+			case 2:
+				src[i] = byte(r.IntN(3))
+			case 3:
+				if r.IntN(20) == 0 {
+					src[i] = byte(r.Uint32())
+				}
+			}
+		}
+		q := r.IntN(4)
+		shrink(dst, src, black, size, q)
+		want := model{}
+		for i := range int64(size * size) {
+			want.set(Point{i % size, i / size}, RGB{src[3*i], src[3*i+1], src[3*i+2]})
+		}
+		want = want.level(1)
+		for i := range int64(size * size) {
+			x, y := i%size-int64(q&1)*size/2, i/size-int64(q>>1)*size/2
+			got := RGB{dst[3*i], dst[3*i+1], dst[3*i+2]}
+			if x >= 0 && y >= 0 && x < size/2 && y < size/2 {
+				if got != want[Point{x, y}] {
+					t.Fatalf("round %d: (%d,%d) is %v, want %v", round, x, y, got, want[Point{x, y}])
+				}
+			} else if got != (RGB{}) {
+				t.Fatalf("round %d: outside the quarter", round)
+			}
+		}
 	}
 }

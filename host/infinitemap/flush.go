@@ -468,7 +468,7 @@ func (c *commit) writeRun() (err error) {
 	joined := 0
 	for _, r := range m.view.open {
 		n := r.info.entries
-		if len(r.gaps) > 0 || !c.tidy && n > 4*total && n > 4096 && len(m.view.open)-joined < maxRuns {
+		if len(r.gaps) > 0 || !c.tidy && n > 4*total && n > m.joinBelow && len(m.view.open)-joined < maxRuns {
 			break
 		}
 		sources = append(sources, source{data: r.data, run: r})

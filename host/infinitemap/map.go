@@ -77,6 +77,7 @@ type Map struct {
 	scratch  scratch
 	spillErr error // of the last eviction that failed; guarded by cache.mu
 
+	joinBelow uint64               // index runs of at most so many entries are always joined
 	snapshots map[string]*manifest // the writer's knowledge of them
 	obsolete  map[string]uint64    // file → generation that no longer needs it
 	sweepErr  error
@@ -93,7 +94,7 @@ func Open(fsys disk.FS, opt Options) (*Map, error) {
 }
 
 func newMap(fsys disk.FS, opt Options, base *view) *Map {
-	m := &Map{fsys: fsys, opt: opt, pool: newFilePool(), base: base}
+	m := &Map{fsys: fsys, opt: opt, pool: newFilePool(), base: base, joinBelow: 4096}
 	m.mu.init()
 	m.idle = sync.NewCond(&m.mu)
 	return m

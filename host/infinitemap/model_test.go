@@ -225,9 +225,57 @@ type history struct {
 }
 
 func newHistory(t *testing.T, seed uint64, fsys disk.FS, opt Options) *history {
-	return &history{
-		t: t, r: rand.New(rand.NewPCG(seed, 7)), fsys: fsys, opt: opt, m: mustOpen(t, fsys, opt),
+	h := &history{
+		t: t, r: rand.New(rand.NewPCG(seed, 7)), fsys: fsys, opt: opt,
 		now: model{}, flushed: model{}, snaps: map[string]model{},
+	}
+	h.open()
+	return h
+}
+
+// open opens the map; in every second history short index runs are not joined either, so
+// that there are many of them.
+func (h *history) open() {
+	h.m = mustOpen(h.t, h.fsys, h.opt)
+	if h.r.IntN(2) == 0 {
+		h.m.joinBelow = 0
+	}
+}
+
+// checkLive compares the live counts of the segments with what the index points to.
+func checkLive(t *testing.T, m *Map) {
+	t.Helper()
+	live := map[uint32]uint32{}
+	for level := range m.MaxLevel() + 1 {
+		w := walker{sources: m.view.sources(nil, false), area: everything(level, m.shift)}
+		w.visit = func(s *source, i int, _ cell) bool {
+			if e := s.entry(i); e.block != cleared {
+				live[e.segment]++
+			}
+			return true
+		}
+		w.walk()
+	}
+	for _, s := range m.view.segments {
+		if live[s.number] != s.live {
+			t.Fatalf("segment %d has %d live tiles, the manifest says %d", s.number, live[s.number], s.live)
+		}
+		delete(live, s.number)
+	}
+	if len(live) > 0 {
+		t.Fatalf("the index points to segments that are not there: %v", live)
+	}
+	tiles := uint64(0)
+	if err := m.Tiles(Plane, func(ti TileInfo) bool {
+		if !ti.Changed {
+			tiles++
+		}
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(m.dirty) == 0 && tiles != m.Stats().Tiles {
+		t.Fatalf("%d tiles, the manifest says %d", tiles, m.Stats().Tiles)
 	}
 }
 
@@ -319,7 +367,7 @@ func (h *history) step() {
 	case n < 31:
 		h.log = append(h.log, "reopen")
 		h.check(h.m.Close(), "close")
-		h.m = mustOpen(h.t, h.fsys, h.opt)
+		h.open()
 		h.now = h.flushed.clone()
 	case n < 32:
 		h.log = append(h.log, "discard")
@@ -355,6 +403,7 @@ func (h *history) step() {
 	case n < 35:
 		h.log = append(h.log, "compare")
 		compare(h.t, h.m, h.now)
+		checkLive(h.t, h.m)
 	case n < 36:
 		h.log = append(h.log, "levels")
 		compareLevels(h.t, h.m, h.now, 1, r.IntN(h.m.MaxLevel()+1), h.m.MaxLevel())
@@ -404,6 +453,7 @@ func TestRandomHistories(t *testing.T) {
 				compare(t, h.m, h.now)
 				h.check(h.m.Flush(context.Background()), "flush")
 				compareLevels(t, h.m, h.now, 0, 1, 2, 3)
+				checkLive(t, h.m)
 				for name, want := range h.snaps {
 					s, err := h.m.OpenSnapshot(name)
 					h.check(err, "open snapshot")
