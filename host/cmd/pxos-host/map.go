@@ -121,8 +121,9 @@ func (a *app) findMap(cmd *cobra.Command, arg string) (mapRef, error) {
 // openMap is an open map with the directory beneath it.
 type openMap struct {
 	*infinitemap.Map
-	ref mapRef
-	dir *disk.Dir
+	ref  mapRef
+	dir  *disk.Dir
+	made bool // just now, by this command
 }
 
 // close closes the map; what was not flushed is forgotten.
@@ -155,7 +156,7 @@ func openReader(ref mapRef, snapshot string, opt infinitemap.Options) (*openMap,
 	if err != nil {
 		return nil, errors.Join(mapError(err, ref), dir.Close())
 	}
-	return &openMap{m, ref, dir}, nil
+	return &openMap{Map: m, ref: ref, dir: dir}, nil
 }
 
 func noSnapshot(ref mapRef, name string) error {
@@ -204,7 +205,7 @@ func openWriter(ref mapRef, opt infinitemap.Options) (*openMap, error) {
 	if err != nil {
 		return nil, errors.Join(mapError(err, ref), dir.Close())
 	}
-	return &openMap{m, ref, dir}, nil
+	return &openMap{Map: m, ref: ref, dir: dir}, nil
 }
 
 // makeMap is writeMap that begins a map where there is none. A directory that holds
@@ -237,7 +238,21 @@ func (a *app) makeMap(cmd *cobra.Command, arg string, opt infinitemap.Options) (
 			return nil, err
 		}
 	}
-	return openWriter(ref, opt)
+	m, err := openWriter(ref, opt)
+	if err == nil {
+		m.made = !ok && m.Generation() == 1
+	}
+	return m, err
+}
+
+// undo closes a map after a change that failed. One that was begun for it, and in which
+// nothing was ever flushed, goes.
+func (m *openMap) undo(cause error) error {
+	var unsure *infinitemap.CommitError
+	if !m.made || m.Generation() != 1 || errors.As(cause, &unsure) {
+		return m.close()
+	}
+	return removeOpen(m.ref.dir, m.close)
 }
 
 // mapError adds what the user can do about an error of a map.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -69,14 +70,17 @@ turns out to be damaged.`,
 		if m == nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, m.close()) }()
 		if err == nil {
 			err = m.Flush(cmd.Context())
 		}
 		if err != nil {
-			return mapError(err, m.ref)
+			return errors.Join(mapError(err, m.ref), m.undo(err))
 		}
-		out.Map, out.Path, out.Generation = m.ref.name, m.ref.dir, m.Generation()
+		out.Map, out.Generation = m.ref.name, m.Generation()
+		out.Path, err = filepath.Abs(m.ref.dir)
+		if err := errors.Join(err, m.close()); err != nil {
+			return err
+		}
 		if *asJSON {
 			return a.printJSON(out)
 		}

@@ -27,3 +27,11 @@ func syncNames(dir string) error {
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
+
+// removeOpen removes the directory of a map that is open, so that nobody else becomes its
+// writer in between.
+func removeOpen(dir string, release func() error) error {
+	err := os.RemoveAll(dir)
+	_ = release() // of files that are gone
+	return err
+}

@@ -10,3 +10,12 @@ func renameOpen(from, to string, release func() error) error {
 	}
 	return os.Rename(from, to)
 }
+
+// removeOpen removes a directory. Windows removes no open file, so the map is released
+// before.
+func removeOpen(dir string, release func() error) error {
+	if err := release(); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
