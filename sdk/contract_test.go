@@ -19,7 +19,7 @@ import (
 )
 
 func init() {
-	for _, name := range []string{"probe:contract", "probe:storage"} {
+	for _, name := range []string{"probe:contract", "probe:storage", "probe:pixels"} {
 		pxos.RegisterRaw(name, func(ctx *pxos.Context, _ []byte) ([]byte, error) { return nil, runGuest(ctx) })
 	}
 }
@@ -201,5 +201,52 @@ func TestFakeStoresAsTheHost(t *testing.T) {
 	sameLines(t, fake.Stdout, run("-y"))
 	if lines := bytes.Count(fake.Stdout, []byte("\n")); lines < 200 {
 		t.Errorf("the guest said only %d lines", lines)
+	}
+}
+
+const pixelsManifest = `name = "pixels"
+version = "1.0.0"
+created_at = 2026-01-31T12:00:00Z
+notes = "keeps files and draws"
+genesis = "1.0"
+licence = "MIT"
+abi = "1.1"
+creator = { kind = "human", name = "test" }
+
+[programs."probe:pixels"]
+module = "pixels.wasm"
+kind = "sdk"
+
+[[capabilities]]
+kind = "pixelfs"
+path = "/notes"
+mode = "write"
+reason = "test"
+
+[[capabilities]]
+kind = "pixelfs"
+path = "/far/away"
+reason = "test"
+
+[[capabilities]]
+kind = "infinitemap"
+name = "w"
+mode = "write"
+reason = "test"
+`
+
+// A guest in Go, twice, so that it finds what it left.
+func TestSDKStoresAsTheHost(t *testing.T) {
+	guestModule = buildGo(t, "./testdata/pixels")
+	fake := &pxostest.Host{Storage: pxostest.NewStorage(), Granted: []pxos.Capability{
+		{Kind: "pixelfs", Path: "/notes", Mode: "write"}, {Kind: "pixelfs", Path: "/far/away", Mode: "read"}, {Kind: "infinitemap", Name: "w", Mode: "write"},
+	}}
+	run := onHost(t, map[string][]byte{"cartridge.toml": []byte(pixelsManifest), "pixels.wasm": guestModule})
+	for range 2 {
+		r := fake.Run(t, "probe:pixels", nil)
+		if r.Err != nil {
+			t.Fatalf("fake: %+v\n%s", r.Err, r.Stdout)
+		}
+		sameLines(t, r.Stdout, run("-y"))
 	}
 }

@@ -162,10 +162,10 @@ func require(t *testing.T, reason string, err error) {
 	t.Skipf("%s: %v", reason, err)
 }
 
-func buildGo(t *testing.T) []byte {
+func buildGo(t *testing.T, dir string) []byte {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "probe.wasm")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -buildid=", "-o", out, "./testdata/probe")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -buildid=", "-o", out, dir)
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	return output(t, cmd, out)
 }
@@ -189,7 +189,7 @@ var guestHost = pxostest.Host{
 }
 
 func TestGoGuest(t *testing.T) {
-	guestModule = buildGo(t)
+	guestModule = buildGo(t, "./testdata/probe")
 	large := `{"word":"` + strings.Repeat("w", 100_000) + `"}`
 	for _, tc := range []struct {
 		name, program, args string
