@@ -403,7 +403,7 @@ func diff(a, b color.RGBA) int {
 func TestViewGivesUpBlocks(t *testing.T) {
 	s := install(t, "*:write")
 	m := create(t, "w")
-	v := m.View(image.Rect(0, 0, 1<<40, 1<<40))
+	v := m.View(image.Rect(0, 0, 1<<30, 1<<30))
 	for i := range 1000 {
 		v.Set(i*256, i*64, infinitemap.RGB{R: 1, G: uint8(i >> 8), B: uint8(i)})
 	}
@@ -471,5 +471,58 @@ func TestMapsOutliveRuns(t *testing.T) {
 	}
 	if h.Storage.At("w", 0, 0) != 0x030000 {
 		t.Error("the storage differs")
+	}
+}
+
+func TestImages(t *testing.T) {
+	install(t, "*:write")
+	m := create(t, "w")
+	rng := rand.New(rand.NewPCG(7, 8))
+	whole := image.NewRGBA(image.Rect(-5, -5, 700, 600))
+	for i := range whole.Pix {
+		whole.Pix[i] = uint8(rng.Uint32())
+	}
+	for i := 3; i < len(whole.Pix); i += 4 {
+		whole.Pix[i] = 255
+	}
+	r := image.Rect(0, 3, 650, 590) // more rows than one band holds
+	part := whole.SubImage(r).(*image.RGBA)
+	for _, tc := range []struct {
+		name string
+		img  image.Image
+	}{{"RGBA", part}, {"any image", struct{ image.Image }{part}}} {
+		t.Run(tc.name, func(t *testing.T) {
+			if err := m.WriteRegion(make([]byte, 3*r.Dx()*r.Dy()), -7, 1<<40, r.Dx(), r.Dy()); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.WriteImage(-7, 1<<40, tc.img); err != nil {
+				t.Fatal(err)
+			}
+			got, err := m.ReadImage(0, -7, 1<<40, r.Dx(), r.Dy())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for y := range r.Dy() {
+				for x := range r.Dx() {
+					if g, w := got.RGBAAt(x, y), part.RGBAAt(r.Min.X+x, r.Min.Y+y); g != w {
+						t.Fatalf("%d,%d is %v, want %v", x, y, g, w)
+					}
+				}
+			}
+		})
+	}
+	if img, err := m.ReadImage(0, 0, 0, 0, 9); err != nil || !img.Rect.Empty() {
+		t.Errorf("empty: %v, %v", img.Rect, err)
+	}
+	for _, side := range [][2]int{{-1, 1}, {1, -1}, {math.MaxInt32, 1}, {1 << 20, 1 << 20}} {
+		if _, err := m.ReadImage(0, 0, 0, side[0], side[1]); !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%v: %v", side, err)
+		}
+	}
+	if err := m.WriteImage(0, math.MaxInt64, part); !errors.Is(err, fs.ErrInvalid) {
+		t.Error(err)
+	}
+	if err := m.WriteImage(0, 0, image.NewUniform(red)); !errors.Is(err, fs.ErrInvalid) {
+		t.Error(err)
 	}
 }
