@@ -72,11 +72,6 @@ func New(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// Warm does what every first run in a process needs and what does not depend on the
-// run. It is never needed; a process that is about to run a module calls it on a
-// processor that has nothing else to do.
-func Warm() { wasi.Warm() }
-
 // features are the WebAssembly features a guest may use: the 2.0 standard. Threads,
 // tail calls, exceptions and what else wazero has behind its experimental switches
 // stay off.

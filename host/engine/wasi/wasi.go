@@ -131,11 +131,6 @@ var loadRaw = sync.OnceValue(func() error {
 	return nil
 })
 
-// Warm does once what every Instantiate needs, which takes a few tenths of a
-// millisecond: a process that is about to run a guest lets it happen beside
-// something else.
-func Warm() { _ = loadRaw() }
-
 // Instantiate registers functions of module, [Preview1] or [Unstable], in r.
 // names selects them; nil means all. A runtime for one guest starts faster with
 // only what the guest imports: about 15 µs are spent on each function.

@@ -51,9 +51,6 @@ func Main(ctx context.Context) int {
 		fmt.Fprintln(os.Stderr, "pxos-host: error: worker is started by the host itself")
 		return 2
 	}
-	// While the host opens the cartridge there are processors to spare for what the run
-	// will need.
-	go engine.Warm()
 	in, err := receive(ctx, jobPipe)
 	if errors.Is(err, io.EOF) {
 		return 2 // the host had no job for this worker
@@ -98,40 +95,38 @@ type incoming struct {
 }
 
 // receive reads messages up to the one that carries the job, and prepares for its run.
-// When a preload comes first, the job is read and prepared for beside it.
+// The worker does one thing after the other: in a process this short, to wake another
+// thread costs more than it gains.
 func receive(ctx context.Context, r io.Reader) (*incoming, error) {
 	in := &incoming{}
 	kind, data, err := readMessage(r)
+	if err == nil && kind == kindPreload {
+		if err = in.preload(ctx, data); err != nil {
+			return nil, err
+		}
+		kind, data, err = readMessage(r)
+	}
 	switch {
 	case err != nil:
 		return nil, err
-	case kind == kindJob:
-		return in, in.take(data)
-	case kind != kindPreload:
+	case kind != kindJob:
 		return nil, errKind
 	}
+	return in, in.take(data)
+}
+
+func (in *incoming) preload(ctx context.Context, data []byte) error {
 	var p Preload
 	if err := unpack(data, &p, false); err != nil {
-		return nil, err
+		return err
 	}
-	if in.eng, err = engine.New(p.config()); err != nil {
-		return nil, err
+	eng, err := engine.New(p.config())
+	if err != nil {
+		return err
 	}
-	in.cfg = p.Config
-	load := in.eng.Preload(ctx, p.Digest, p.Table)
-	taken := make(chan error, 1)
-	go func() {
-		kind, data, err := readMessage(r)
-		if err == nil && kind != kindJob {
-			err = errKind
-		}
-		if err == nil {
-			err = in.take(data)
-		}
-		taken <- err
-	}()
-	load()
-	return in, <-taken
+	in.eng, in.cfg = eng, p.Config
+	eng.Preload(ctx, p.Digest, p.Table)()
+	return nil
 }
 
 var errKind = errors.New("message is of no known kind")
