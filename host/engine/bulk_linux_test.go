@@ -38,11 +38,11 @@ func mustHold(at uint32, v byte) []byte {
 func TestBulkAtTheEnd(t *testing.T) {
 	const (
 		n    = 3<<20 + 5
-		size = 65535 << 16
+		size = 65535 << 16 // more than abi.MaxLimits lets a user ask for
 		last = size - n
 	)
 	limits := abi.DefaultLimits()
-	limits.Memory = abi.MaxLimits().Memory
+	limits.Memory = size
 	e := newEngine(t, Config{})
 	for _, tc := range []struct {
 		name string
