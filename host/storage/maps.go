@@ -16,7 +16,7 @@ import (
 )
 
 // maxMaps bounds the maps that a run has open at once: each has a cache of its own.
-const maxMaps = 16
+const maxMaps = 8
 
 // mapManifest is the file that makes a directory a map (INFINITEMAP.md).
 const mapManifest = "manifest.pxi"

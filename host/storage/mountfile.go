@@ -109,7 +109,12 @@ func (f *pixelFile) Pread(buf []byte, off int64) (int, sys.Errno) {
 	return f.pread(buf, off)
 }
 
+// maxTransfer bounds what one call moves, so that a deadline is noticed between two. More
+// is as with a pipe: the caller learns how much it was.
+const maxTransfer = 64 << 20
+
 func (f *pixelFile) pread(buf []byte, off int64) (int, sys.Errno) {
+	buf = buf[:min(len(buf), maxTransfer)]
 	n, err := f.edit.ReadAt(buf, off)
 	if err == io.EOF || n > 0 {
 		err = nil // what is wrong behind it comes with the next call
@@ -146,6 +151,7 @@ func (f *pixelFile) Pwrite(buf []byte, off int64) (int, sys.Errno) {
 
 // pwrite, like a disk, fails only when nothing was written.
 func (f *pixelFile) pwrite(buf []byte, off int64) (int, sys.Errno) {
+	buf = buf[:min(len(buf), maxTransfer)]
 	n, err := f.edit.WriteAt(buf, off)
 	if n > 0 {
 		err = nil

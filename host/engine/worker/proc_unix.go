@@ -26,7 +26,7 @@ const (
 	// files of maps, and beside each open file those that its edits need.
 	storageAddress = 16 << 30
 	storageFiles   = 1024
-	filesPerHandle = 4
+	filesPerHandle = 8
 )
 
 // Confine lowers what this process may use to what the job needs, for good.
