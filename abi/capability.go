@@ -158,7 +158,7 @@ func (c Capability) faults() (out []string) {
 		return []string{fmt.Sprintf("unknown kind %q: this host grants %s", c.Kind, strings.Join(CapabilityKinds(), ", "))}
 	}
 	if c.Kind == CapDir && !validGuestPath(c.Path) {
-		out = append(out, "path must be an absolute guest path such as /data, not / and not /tmp")
+		out = append(out, "path must be an absolute guest path such as /data, not /, /tmp or /pixelfs")
 	}
 	if c.Kind == CapPixelFS && !validPrefix(c.Path) {
 		out = append(out, "path must be / or an absolute path such as /notes, without a slash at the end, spaces, colons and backslashes")
@@ -187,9 +187,9 @@ func (c Capability) faults() (out []string) {
 }
 
 // validGuestPath accepts clean absolute paths of plain characters. The root and
-// /tmp belong to the cartridge itself.
+// /tmp belong to the cartridge itself, and /pixelfs is where its pixel files are.
 func validGuestPath(p string) bool {
-	return p != "/" && len(p) <= 255 && plainPath(p) && !PathWithin("/tmp", p)
+	return p != "/" && len(p) <= 255 && plainPath(p) && !PathWithin("/tmp", p) && !PathWithin("/pixelfs", p)
 }
 
 // Bounds of a path in the pixel files: of a whole path, of one of its parts, and

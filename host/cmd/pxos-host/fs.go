@@ -17,6 +17,7 @@ import (
 	"github.com/pxos/pxos/host"
 	"github.com/pxos/pxos/host/disk"
 	"github.com/pxos/pxos/host/pixelfs"
+	"github.com/pxos/pxos/host/storage"
 )
 
 // fsCommand is what the subcommands of fs share.
@@ -128,7 +129,7 @@ func (f *fsCommand) store(write bool) (*pixelfs.Store, func(), error) {
 		return nil, nil, err
 	}
 	p := pol.PixelFS.InForce()
-	opt := pixelfs.Options{ReadOnly: !write, Retention: pixelfs.Retention{Keep: int(p.Keep), MaxAge: p.MaxAge}}
+	opt := pixelfs.Options{ReadOnly: !write, Scratch: storage.Scratch, Retention: pixelfs.Retention{Keep: int(p.Keep), MaxAge: p.MaxAge}}
 	if f.namespace != userNamespace { // what is one's own is bounded by the disk
 		opt.Quota = pixelfs.Quota{Bytes: p.QuotaBytes, Files: p.QuotaFiles}
 	}
