@@ -49,6 +49,9 @@ func hinted(err error, hint string) error { return &exitError{exitFailed, err, h
 
 // usageError is a mistake on the command line.
 func usageError(err error) error {
+	if exit := (*exitError)(nil); errors.As(err, &exit) {
+		return err // it has a hint already
+	}
 	return &exitError{exitUsage, err, "pxos-host help shows how commands are used"}
 }
 
@@ -127,13 +130,16 @@ const hintAny = "name a .pxa cartridge, a .wasm module or a cartridge's director
 // takes is a check of the number of arguments that says in words what is wanted.
 func takes(low, high int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
+		hint := cmd.CommandPath() + " --help shows how it is used"
 		switch n := len(args); {
 		case n < low:
-			return fmt.Errorf("%s needs %s", cmd.Name(), what)
+			return usagef(hint, "%s needs %s", cmd.Name(), what)
+		case high == 0 && n > 0 && cmd.HasSubCommands():
+			return usagef(cmd.CommandPath()+" --help lists the commands", "%s has no command %q", cmd.Name(), args[0])
 		case high == 0 && n > 0:
-			return fmt.Errorf("%s takes no arguments, and %q is one", cmd.Name(), args[0])
+			return usagef(hint, "%s takes no arguments, and %q is one", cmd.Name(), args[0])
 		case high > 0 && n > high:
-			return fmt.Errorf("%s takes only %s, and %q is another argument", cmd.Name(), what, args[high])
+			return usagef(hint, "%s takes only %s, and %q is another argument", cmd.Name(), what, args[high])
 		}
 		return nil
 	}

@@ -122,7 +122,7 @@ func (f *fsCommand) store(write bool) (*pixelfs.Store, func(), error) {
 	root, err := open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if f.namespace != userNamespace {
-			return nil, nil, hinted(fmt.Errorf("there is no namespace %s", f.namespace), "pxos-host fs namespaces lists them")
+			return nil, nil, hinted(fmt.Errorf("there is no namespace %s", f.namespace), namespaceHint(f.namespace))
 		}
 		return nil, func() {}, nil
 	} else if err != nil {

@@ -23,9 +23,10 @@ import (
 
 func (f *fsCommand) putCmd() *cobra.Command {
 	cmd := f.command("put LOCAL NAME [--compression HOW] [--width PIXELS] [--json]", "Store a file or directory as pixels",
-		`Stores the local file under NAME; - is standard input. A directory is stored with
-everything in it, each file below NAME. What was there stays as a version. When the
-command ends it is on the disk; a crash on the way leaves the old content.`,
+		`Stores the local file under NAME; - is standard input, and a pipe is read to its end.
+A directory is stored with every plain file in it, each below NAME. What was there
+stays as a version. When the command ends it is on the disk; a crash on the way leaves
+the old content.`,
 		`  pxos-host fs put report.pdf docs/report.pdf
   tar c src | pxos-host fs put - backup/src.tar
   pxos-host fs put photos pictures`)
@@ -52,7 +53,7 @@ command ends it is on the disk; a crash on the way leaves the old content.`,
 			return err
 		}
 		if local == "-" {
-			return f.putStream(cmd.Context(), name, opt, *asJSON)
+			return f.putStream(cmd.Context(), f.in, name, opt, *asJSON)
 		}
 		info, err := os.Stat(local)
 		if err != nil {
@@ -61,18 +62,26 @@ command ends it is on the disk; a crash on the way leaves the old content.`,
 		if !info.IsDir() && strings.HasSuffix(args[1], "/") || name == "." && !info.IsDir() {
 			name = path.Join(name, filepath.Base(local))
 		}
+		if !info.IsDir() && !info.Mode().IsRegular() { // a pipe, such as a shell's <(...)
+			in, err := os.Open(local)
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			return f.putStream(cmd.Context(), in, name, opt, *asJSON)
+		}
 		return f.putFiles(cmd.Context(), local, name, opt, *asJSON)
 	}
 	return cmd
 }
 
-func (f *fsCommand) putStream(ctx context.Context, name string, opt pixelfs.PutOptions, asJSON bool) error {
+func (f *fsCommand) putStream(ctx context.Context, in io.Reader, name string, opt pixelfs.PutOptions, asJSON bool) error {
 	s, done, err := f.store(true)
 	if err != nil {
 		return err
 	}
 	defer done()
-	info, err := s.Put(ctx, name, f.in, opt)
+	info, err := s.Put(ctx, name, in, opt)
 	if err != nil {
 		return err
 	}
@@ -421,7 +430,7 @@ write that would go over the quota and does the same, with the same record.`,
 	asJSON := fl.Bool("json", false, "one JSON object a line")
 	cmd.Args = takes(0, 0, "")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *keep < 0 || *age < 0 {
+		if *keep < 0 || *age < 0 || fl.Changed("keep") && *keep == 0 || fl.Changed("age") && *age == 0 {
 			return usagef("write --keep 5 or --age 720h", "--keep and --age must be greater than 0")
 		}
 		s, done, err := f.store(!*list)

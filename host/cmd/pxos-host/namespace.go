@@ -18,7 +18,7 @@ import (
 const userNamespace = host.UserNamespace
 
 // namespaceUsage describes the flag that names a namespace.
-const namespaceUsage = "the `NAMESPACE`, or the cartridge whose namespace it is: a .pxa or its directory"
+const namespaceUsage = "the `NAMESPACE`, or the cartridge whose namespace it is: a .pxa, or its directory such as ./notes"
 
 // findNamespace says which namespace a person means: by its name, or by a cartridge
 // that has it.
@@ -55,6 +55,14 @@ func (a *app) findNamespace(ctx context.Context, s string) (string, error) {
 		err = hinted(fmt.Errorf("%s names a parent, and it was not decided yet whose files it has", s), "pxos-host run with --lineage parent or --lineage own decides it")
 	}
 	return ns, err
+}
+
+// namespaceHint says what may have been meant by the name of no namespace.
+func namespaceHint(name string) string {
+	if _, err := os.Stat(filepath.Join(name, abi.ManifestPath)); err == nil {
+		return "for the namespace of the cartridge in that directory write ./" + name
+	}
+	return "pxos-host fs namespaces lists them"
 }
 
 func (f *fsCommand) namespacesCmd() *cobra.Command {
