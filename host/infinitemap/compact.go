@@ -20,16 +20,22 @@ func (m *Map) Compact(ctx context.Context) error {
 // stays within some times the logarithm of the number of tiles.
 const fanIn = 8
 
-// choose picks segments whose tiles move. Those that a snapshot needs stay: moving
-// their tiles would free nothing.
-func (c *commit) choose() []*segment {
-	m := c.m
+// kept returns the segments that snapshots need.
+func (m *Map) kept() map[uint32]bool {
 	kept := make(map[uint32]bool)
 	for _, s := range m.snapshots {
 		for _, g := range s.segments {
 			kept[g.number] = true
 		}
 	}
+	return kept
+}
+
+// choose picks segments whose tiles move. Those that a snapshot needs stay: moving
+// their tiles would free nothing.
+func (c *commit) choose() []*segment {
+	m := c.m
+	kept := m.kept()
 	// A tile that moves costs as much as one that changed, so that the cost of a flush
 	// stays in proportion; small maps may be tidied in one go.
 	budget := int64(max(2*len(c.keys), int(64<<20)/m.tileBytes))

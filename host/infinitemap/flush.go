@@ -37,6 +37,11 @@ func (m *Map) flush(ctx context.Context, tidy bool) error {
 	m.mu.RLock()
 	c := &commit{m: m, ctx: ctx, keys: keys, tidy: tidy}
 	err := c.run()
+	if !tidy && c.over > 0 && c.slack() >= c.over {
+		// The room of tiles that were replaced is enough.
+		c = &commit{m: m, ctx: ctx, keys: keys, tidy: true}
+		err = c.run()
+	}
 	m.mu.RUnlock()
 	m.mu.Lock()
 	m.flushing = false
@@ -57,6 +62,7 @@ func (m *Map) settle(v *view) {
 	m.dirty = make(map[key]*change)
 	m.mem, m.unlifted = memtable{}, nil
 	m.scratch.reset()
+	m.unpledge()
 	m.cache.mu.Lock()
 	m.spillErr = nil
 	m.cache.mu.Unlock()
@@ -87,6 +93,7 @@ type commit struct {
 	files   []string         // made so far
 	man     *manifest
 	view    *view
+	over    int64 // bytes that it would take beyond the quota
 }
 
 func (c *commit) run() (err error) {
@@ -124,6 +131,9 @@ func (c *commit) run() (err error) {
 		return err
 	}
 	if err := c.writeRun(); err != nil {
+		return err
+	}
+	if err := c.fits(); err != nil {
 		return err
 	}
 	man.tiles = uint64(max(int64(old.tiles)+c.tiles, 0))
@@ -218,6 +228,7 @@ func (c *commit) writeSegment() (err error) {
 		}
 	}()
 	buf := make([]byte, m.tileBytes)
+	largest := c.largest()
 	add := func(e entry, data []byte) error {
 		if w == nil {
 			var err error
@@ -234,6 +245,14 @@ func (c *commit) writeSegment() (err error) {
 		}
 		e.segment, e.block = info.number, info.blocks
 		info.blocks++
+		if info.blocks%64 == 0 {
+			switch st, err := f.Stat(); {
+			case err != nil:
+				return err
+			case st.Size() > largest:
+				return &QuotaError{st.Size(), largest, "the changed tiles take more than"}
+			}
+		}
 		c.entries = append(c.entries, e)
 		return nil
 	}
@@ -408,8 +427,9 @@ func (c *commit) writeRun() (err error) {
 		return err
 	}
 	if info.entries == 0 { // nothing but cleared tiles, and nothing older to hide
-		c.files = slices.DeleteFunc(c.files, func(s string) bool { return s == f.Name() })
-		return m.fsys.Remove(f.Name())
+		name := runName(info.number)
+		c.files = slices.DeleteFunc(c.files, func(s string) bool { return s == name })
+		return m.fsys.Remove(name)
 	}
 	if err := f.Sync(); err != nil {
 		return err

@@ -37,6 +37,8 @@ type Options struct {
 	NoCompression bool
 	// NoPrefetch leaves out reading ahead of a movement.
 	NoPrefetch bool
+	// Quota, when not nil, bounds the disk that this map and those beside it take.
+	Quota *Quota
 }
 
 // Map is an open map. All methods may be called at the same time: readers do not wait
@@ -75,7 +77,8 @@ type Map struct {
 
 	cache    cache
 	scratch  scratch
-	spillErr error // of the last eviction that failed; guarded by cache.mu
+	room     pledge // in opt.Quota; guarded as dirty is
+	spillErr error  // of the last eviction that failed; guarded by cache.mu
 
 	joinBelow uint64               // index runs of at most so many entries are always joined
 	snapshots map[string]*manifest // the writer's knowledge of them
@@ -353,6 +356,7 @@ func (m *Map) Close() error {
 	m.closed = true
 	m.cache.clear(func(*tile) bool { return true })
 	m.dirty, m.mem, m.unlifted = nil, memtable{}, nil
+	m.unpledge()
 	err := m.scratch.close(m.fsys)
 	if m.lock != nil {
 		m.sweep()
@@ -384,4 +388,5 @@ func (m *Map) forgetChanges() {
 	m.dirty = make(map[key]*change)
 	m.mem, m.unlifted = memtable{}, nil
 	m.scratch.reset()
+	m.unpledge()
 }

@@ -62,6 +62,8 @@ func OpenOverlay(lower *Map, upper disk.FS, opt Options) (*Overlay, error) {
 func (m *Map) rebase() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.room.force = true
+	defer func() { m.room.force = false }()
 	man := *m.view.manifest
 	man.segments = slices.Clone(man.segments)
 	m.view.manifest = &man
@@ -308,7 +310,7 @@ func (o *Overlay) Drop() error {
 	}
 	if err == nil {
 		var list []string
-		for name := range m.needed() {
+		for name := range m.needed(m.view.manifest) {
 			list = append(list, name)
 		}
 		for name := range m.obsolete {

@@ -140,6 +140,7 @@ func (m *Map) lift(ctx context.Context) error {
 	}
 	m.cache.mu.Unlock()
 	m.unlifted = nil
+	clear(m.room.above)
 	return nil
 }
 

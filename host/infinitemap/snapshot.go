@@ -125,6 +125,9 @@ func (m *Map) keep(name, file string) error {
 	} else if !missing(err) {
 		return err
 	}
+	if err := m.opt.Quota.admit(taken(int64(len(m.view.encode()))), "with the snapshot the maps take"); err != nil {
+		return fmt.Errorf("snapshot %q: %w", name, err)
+	}
 	err := writeManifest(m.fsys, file, m.view.manifest)
 	var unsure *CommitError
 	if err == nil || errors.As(err, &unsure) {

@@ -51,8 +51,8 @@ func (m *Map) adopt() error {
 	return nil
 }
 
-// needed returns the files that the present state or a snapshot names.
-func (m *Map) needed() map[string]bool {
+// needed returns the files that a state or a snapshot names.
+func (m *Map) needed(state *manifest) map[string]bool {
 	out := make(map[string]bool)
 	add := func(man *manifest) {
 		for _, r := range man.runs {
@@ -62,7 +62,7 @@ func (m *Map) needed() map[string]bool {
 			out[segmentName(s.number)] = true
 		}
 	}
-	add(m.view.manifest)
+	add(state)
 	for _, s := range m.snapshots {
 		add(s)
 	}
@@ -91,7 +91,7 @@ func (m *Map) trySweep() error {
 	if err != nil {
 		return err
 	}
-	needed := m.needed()
+	needed := m.needed(m.view.manifest)
 	for _, e := range list {
 		name := e.Name()
 		if _, ok := fileNumber(name); !ok {

@@ -197,6 +197,11 @@ func (m *Map) writable(c cell, whole bool) (*tile, error) {
 	defer m.cache.mu.Unlock()
 	t = m.cache.get(k)
 	ch := m.dirty[k]
+	if ch == nil && c.level == 0 && m.opt.Quota != nil {
+		if err := m.pledge(c); err != nil {
+			return nil, err
+		}
+	}
 	var baseGen uint64
 	if ch == nil && m.base != nil {
 		var err error
@@ -229,6 +234,7 @@ func (m *Map) writable(c cell, whole bool) (*tile, error) {
 	if ch == nil {
 		ch = &change{tile: t, slot: -1, lifted: true, baseGen: baseGen}
 		m.dirty[k] = ch
+		delete(m.room.above, k)
 		m.mem.add(k)
 		t.change = ch
 		if c.level == 0 {
