@@ -9,7 +9,9 @@ var infinitemapFamily = Family{
 		"x grows to the right and y downwards; both are signed 64-bit numbers and every value is a place. What nobody wrote is black. A pixel is three bytes, red, green and blue; pixels of a rectangle lie row by row from the top left one, without padding. A rectangle that reaches beyond the plane, or whose buffer does not have the exact size, is invalid; one without pixels is no error and does nothing. " +
 		"A call that touches a place outside the granted areas is denied, and so are writing where only reading was granted, and bounds, stats and snapshot with only a part of the map granted. One grant must cover the whole call. A change through a map that was not opened for writing is bad_handle. " +
 		"What a run wrote is visible to itself at once, and to others after flush, all of it or nothing; a map that is still open when the run ends is closed then. Reading goes on when a part of the map is damaged: a call that needs that part is corrupt, the others work. " +
-		"A change that the medium refuses, or has no room for, is io and stays in memory for a later flush; too many open maps are limit.",
+		"A change that the medium refuses, or has no room for, is io and stays in memory for a later flush; too many open maps are limit. " +
+		"All maps of the namespace together have a quota of bytes on the medium. A flush that would leave more is limit and changes nothing: what was written stays in memory, a smaller state can be flushed, and a close that is limit closes the map as its last flush left it. A snapshot and a new map beyond the quota are limit too. " +
+		"What a run has written and not flushed is bounded by the quota once more, beyond what the host keeps in memory: a change above that is limit until a flush, and of a call that changes many pixels a part may have been made.",
 	Rows: []Function{
 		{Name: "list",
 			Params: []Param{{"names", Buffer, "each name followed by a NUL byte, sorted"}},

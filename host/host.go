@@ -105,8 +105,9 @@ func New(cfg Config) (*Host, error) {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = engine.DefaultCacheBytes
 	}
-	files, maps := policy.PixelFS{QuotaBytes: cfg.Storage.QuotaBytes, QuotaFiles: cfg.Storage.QuotaFiles, Compression: cfg.Storage.Compression}.InForce(), policy.InfiniteMap{CacheBytes: cfg.Storage.CacheBytes}.InForce()
-	cfg.Storage.QuotaBytes, cfg.Storage.QuotaFiles, cfg.Storage.Compression, cfg.Storage.CacheBytes = files.QuotaBytes, files.QuotaFiles, files.Compression, maps.CacheBytes
+	files, maps := policy.PixelFS{QuotaBytes: cfg.Storage.QuotaBytes, QuotaFiles: cfg.Storage.QuotaFiles, Compression: cfg.Storage.Compression}.InForce(), policy.InfiniteMap{QuotaBytes: cfg.Storage.MapQuotaBytes, CacheBytes: cfg.Storage.CacheBytes}.InForce()
+	cfg.Storage.QuotaBytes, cfg.Storage.QuotaFiles, cfg.Storage.Compression = files.QuotaBytes, files.QuotaFiles, files.Compression
+	cfg.Storage.MapQuotaBytes, cfg.Storage.CacheBytes = maps.QuotaBytes, maps.CacheBytes
 	h := &Host{cfg: cfg, started: time.Now()}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil

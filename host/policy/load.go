@@ -172,9 +172,7 @@ func merge(base, over Policy) Policy {
 		base.CacheBytes = over.CacheBytes
 	}
 	base.PixelFS = mergePixelFS(base.PixelFS, over.PixelFS)
-	if over.InfiniteMap.CacheBytes != 0 {
-		base.InfiniteMap = over.InfiniteMap
-	}
+	base.InfiniteMap = mergeInfiniteMap(base.InfiniteMap, over.InfiniteMap)
 	base.Interpreter = base.Interpreter || over.Interpreter
 	base.Trusted = slices.Concat(over.Trusted, base.Trusted)
 	base.Grants = slices.Concat(over.Grants, base.Grants)
@@ -229,9 +227,8 @@ func tighten(base, over Policy) (Policy, []string) {
 	var held []string
 	base.PixelFS, held = tightenPixelFS(base.PixelFS, over.PixelFS)
 	withheld = append(withheld, held...)
-	if n := over.InfiniteMap.CacheBytes; n != 0 && n != base.InfiniteMap.InForce().CacheBytes {
-		withheld = append(withheld, "infinitemap cache "+abi.FormatBytes(n))
-	}
+	base.InfiniteMap, held = tightenInfiniteMap(base.InfiniteMap, over.InfiniteMap)
+	withheld = append(withheld, held...)
 	base.Interpreter = base.Interpreter || over.Interpreter
 	for _, s := range over.Trusted {
 		withheld = append(withheld, "trust in "+s.String())

@@ -30,7 +30,8 @@
 //	max_age = "90d"       # pruning leaves younger versions; left out: any age
 //	compression = "auto"  # "none", "rle", "lz4", or "auto": what pays
 //
-//	[infinitemap]
+//	[infinitemap]         # for the maps of each lineage of cartridges
+//	quota = "1GiB"        # bytes on disk, snapshots included
 //	cache = "64MiB"       # bytes of tiles in memory for one open map
 //
 //	[[trusted]]           # may run inline
@@ -204,8 +205,7 @@ func Parse(src []byte, base Base) (*Policy, error) {
 		p.PixelFS = takePixelFS(t)
 	}
 	if t := root.Table("infinitemap", false); t != nil {
-		p.InfiniteMap.CacheBytes = takeBytes(t, "cache")
-		t.Done()
+		p.InfiniteMap = takeInfiniteMap(t)
 	}
 	for _, t := range root.Tables("trusted") {
 		p.Trusted = append(p.Trusted, takeSubject(t, base))

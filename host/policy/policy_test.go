@@ -199,6 +199,7 @@ keep = 1
 max_age = "36h"
 compression = "none"
 [infinitemap]
+quota = "2GiB"
 cache = "1GiB"
 [[trusted]]
 cartridge = "` + digestA + `"
@@ -237,12 +238,12 @@ func TestLocalFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Policy{Limits: abi.Limits{Memory: 512 << 20, Fuel: 1000, Time: time.Second}}
-	if l.Limits != want.Limits || l.Isolation != "" || l.Durability != DurabilityEnd || l.CacheBytes != 0 || l.PixelFS != (PixelFS{QuotaFiles: 5}) || l.InfiniteMap.CacheBytes != 0 || l.Grants != nil || l.Trusted != nil {
+	if l.Limits != want.Limits || l.Isolation != "" || l.Durability != DurabilityEnd || l.CacheBytes != 0 || l.PixelFS != (PixelFS{QuotaFiles: 5}) || l.InfiniteMap != (InfiniteMap{}) || l.Grants != nil || l.Trusted != nil {
 		t.Errorf("unapproved: %+v", l.Policy)
 	}
 	wantHeld := []string{
 		"limit memory=1GiB", "isolation inline", "durability none", "cache size 1MiB",
-		"pixelfs quota 2GiB", "pixelfs keep 1", "pixelfs max_age 36h0m0s", "pixelfs compression none", "infinitemap cache 1GiB", "trust in " + digestA,
+		"pixelfs quota 2GiB", "pixelfs keep 1", "pixelfs max_age 36h0m0s", "pixelfs compression none", "infinitemap quota 2GiB", "infinitemap cache 1GiB", "trust in " + digestA,
 		"grant of / as /home (write) to " + digestA, "grant of the variable TOKEN to " + filepath.Join(dir, "x.pxa"),
 		"grant of pixel files under / (write) to " + digestA, "grant of map * (read) within 0,0,9,9 to " + digestA,
 	}
@@ -258,7 +259,7 @@ func TestLocalFile(t *testing.T) {
 	if err := a.Save(p.Answers); err != nil {
 		t.Fatal(err)
 	}
-	if l, err = Load(p); err != nil || l.Limits.Memory != 1<<30 || len(l.Grants) != 4 || l.Isolation != IsolationInline || l.Withheld != nil || l.PixelFS.Keep != 1 || l.PixelFS.MaxAge != 36*time.Hour || l.InfiniteMap.CacheBytes != 1<<30 {
+	if l, err = Load(p); err != nil || l.Limits.Memory != 1<<30 || len(l.Grants) != 4 || l.Isolation != IsolationInline || l.Withheld != nil || l.PixelFS.Keep != 1 || l.PixelFS.MaxAge != 36*time.Hour || l.InfiniteMap != (InfiniteMap{QuotaBytes: 2 << 30, CacheBytes: 1 << 30}) {
 		t.Errorf("approved: %+v, %v", l, err)
 	}
 
@@ -296,14 +297,14 @@ func TestLocalFile(t *testing.T) {
 func TestLocalTightens(t *testing.T) {
 	dir := t.TempDir()
 	p := Places{
-		User:  write(t, filepath.Join(dir, "user.toml"), "[run]\nisolation = 'inline'\n[journal]\ndurability = 'none'\n"),
-		Local: write(t, filepath.Join(dir, "pxos.toml"), "[run]\nisolation = 'process'\ninterpreter = true\n[journal]\ndurability = 'end'\n[limits]\nmemory = '1MiB'\n"),
+		User:  write(t, filepath.Join(dir, "user.toml"), "[run]\nisolation = 'inline'\n[journal]\ndurability = 'none'\n[infinitemap]\ncache = '32MiB'\n"),
+		Local: write(t, filepath.Join(dir, "pxos.toml"), "[run]\nisolation = 'process'\ninterpreter = true\n[journal]\ndurability = 'end'\n[limits]\nmemory = '1MiB'\n[infinitemap]\nquota = '1MiB'\n"),
 	}
 	l, err := Load(p)
 	if err != nil || l.Withheld != nil {
 		t.Fatal(l, err)
 	}
-	if l.Isolation != IsolationProcess || !l.Interpreter || l.Durability != DurabilityEnd || l.Limits != (abi.Limits{Memory: 1 << 20}) {
+	if l.Isolation != IsolationProcess || !l.Interpreter || l.Durability != DurabilityEnd || l.Limits != (abi.Limits{Memory: 1 << 20}) || l.InfiniteMap != (InfiniteMap{QuotaBytes: 1 << 20, CacheBytes: 32 << 20}) {
 		t.Errorf("got %+v", l.Policy)
 	}
 }

@@ -29,9 +29,11 @@ type PixelFS struct {
 	Compression string        // CompressionAuto, None, RLE or LZ4
 }
 
-// InfiniteMap is what the owner says about the planes of cartridges. Fields that
-// are not stated are zero; InForce has them all.
+// InfiniteMap is what the owner says about the planes of cartridges. The quota holds
+// for each namespace by itself. Fields that are not stated are zero; InForce has them
+// all.
 type InfiniteMap struct {
+	QuotaBytes int64 // of all maps, snapshots included; and of what a run has not flushed
 	CacheBytes int64 // tiles kept in memory for one open map
 }
 
@@ -39,6 +41,7 @@ type InfiniteMap struct {
 const (
 	DefaultQuotaBytes = 1 << 30
 	DefaultQuotaFiles = 100_000
+	DefaultMapQuota   = 1 << 30
 	DefaultMapCache   = 64 << 20
 )
 
@@ -58,6 +61,9 @@ func (p PixelFS) InForce() PixelFS {
 
 // InForce returns p with every field that was not stated at its default.
 func (p InfiniteMap) InForce() InfiniteMap {
+	if p.QuotaBytes == 0 {
+		p.QuotaBytes = DefaultMapQuota
+	}
 	if p.CacheBytes == 0 {
 		p.CacheBytes = DefaultMapCache
 	}
@@ -116,12 +122,46 @@ func takeAge(t *strict.Table, key string) time.Duration {
 	return d
 }
 
-// formatAge writes a duration as takeAge reads it.
-func formatAge(d time.Duration) string {
+// FormatAge writes a duration as a policy file states it: in days where it has whole
+// ones, such as "90d", or as "36h0m0s".
+func FormatAge(d time.Duration) string {
 	if d%(24*time.Hour) == 0 {
 		return strconv.FormatInt(int64(d/(24*time.Hour)), 10) + "d"
 	}
 	return d.String()
+}
+
+func takeInfiniteMap(t *strict.Table) InfiniteMap {
+	p := InfiniteMap{QuotaBytes: takeBytes(t, "quota"), CacheBytes: takeBytes(t, "cache")}
+	t.Done()
+	return p
+}
+
+func mergeInfiniteMap(base, over InfiniteMap) InfiniteMap {
+	if over.QuotaBytes != 0 {
+		base.QuotaBytes = over.QuotaBytes
+	}
+	if over.CacheBytes != 0 {
+		base.CacheBytes = over.CacheBytes
+	}
+	return base
+}
+
+// tightenInfiniteMap lets an unapproved file lower the quota, and nothing else.
+func tightenInfiniteMap(base, over InfiniteMap) (InfiniteMap, []string) {
+	var withheld []string
+	force := base.InForce()
+	switch {
+	case over.QuotaBytes == 0:
+	case over.QuotaBytes <= force.QuotaBytes:
+		base.QuotaBytes = over.QuotaBytes
+	default:
+		withheld = append(withheld, "infinitemap quota "+abi.FormatBytes(over.QuotaBytes))
+	}
+	if n := over.CacheBytes; n != 0 && n != force.CacheBytes {
+		withheld = append(withheld, "infinitemap cache "+abi.FormatBytes(n))
+	}
+	return base, withheld
 }
 
 func mergePixelFS(base, over PixelFS) PixelFS {
@@ -166,7 +206,7 @@ func tightenPixelFS(base, over PixelFS) (PixelFS, []string) {
 		withheld = append(withheld, "pixelfs keep "+strconv.FormatInt(over.Keep, 10))
 	}
 	if over.MaxAge != 0 && over.MaxAge != base.MaxAge {
-		withheld = append(withheld, "pixelfs max_age "+formatAge(over.MaxAge))
+		withheld = append(withheld, "pixelfs max_age "+FormatAge(over.MaxAge))
 	}
 	if over.Compression != "" && over.Compression != force.Compression {
 		withheld = append(withheld, "pixelfs compression "+over.Compression)

@@ -43,6 +43,7 @@ var answers = []answer{
 	{pixelfs.ErrForeign, abi.CodeIO, sys.EIO},
 	{pixelfs.ErrVersion, abi.CodeBusy, vfs.EBUSY},
 
+	{infinitemap.ErrQuota, abi.CodeLimit, vfs.ENOSPC},
 	{infinitemap.ErrReadOnly, abi.CodeBadHandle, sys.EBADF},
 	{infinitemap.ErrClosed, abi.CodeBadHandle, sys.EBADF},
 	{infinitemap.ErrBusy, abi.CodeBusy, vfs.EBUSY},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/abi/pxi"
+	"github.com/pxos/pxos/host/disk"
 	"github.com/pxos/pxos/host/engine"
 	"github.com/pxos/pxos/host/infinitemap"
 	"github.com/pxos/pxos/host/pixelfs"
@@ -51,7 +52,11 @@ type Policy struct {
 	Keep        int64         `json:"keep,omitempty"`        // versions that stay when the quota is reached; 0: all
 	MaxAge      time.Duration `json:"max_age,omitempty"`     // age that versions reach before they go then; 0: any
 	Compression string        `json:"compression,omitempty"` // auto, none, rle or lz4; empty: auto
-	CacheBytes  int64         `json:"cache_bytes,omitempty"` // for the tiles of one open map; 0: infinitemap.DefaultCacheBytes
+
+	// Of a namespace's maps together, and once more of what a run has changed and not
+	// flushed beyond its caches; 0: no bound.
+	MapQuotaBytes int64 `json:"map_quota_bytes,omitempty"`
+	CacheBytes    int64 `json:"cache_bytes,omitempty"` // for the tiles of one open map; 0: infinitemap.DefaultCacheBytes
 }
 
 // Note is a small file that describes what lies beside it.
@@ -82,6 +87,7 @@ type Session struct {
 	cfg     Config
 	options pixelfs.Options
 	areas   []mapGrant
+	quota   *infinitemap.Quota // of the maps that it changes
 
 	shut  atomic.Bool // of the gate
 	ended atomic.Bool
@@ -105,6 +111,11 @@ func (c Config) Open() (*Session, error) {
 		return nil, err
 	}
 	s.tree = tree{s: s}
+	s.quota = c.MapQuota(c.Maps)
+	if c.Overlay != "" {
+		s.quota = c.MapQuota(filepath.Join(c.Overlay, OverlayMaps))
+	}
+	s.quota.Unflushed = c.MapQuotaBytes
 	for _, g := range c.Granted {
 		switch g.Kind {
 		case abi.CapPixelFS:
@@ -139,6 +150,11 @@ func (p Policy) FileOptions() (pixelfs.Options, error) {
 func (p Policy) MapOptions() (infinitemap.Options, error) {
 	c, err := compression(p.Compression)
 	return infinitemap.Options{CacheBytes: p.CacheBytes, Compression: c, NoCompression: c == pxi.None}, err
+}
+
+// MapQuota is the policy's bound of the maps in a directory, which need not be there.
+func (p Policy) MapQuota(dir string) *infinitemap.Quota {
+	return &infinitemap.Quota{Bytes: p.MapQuotaBytes, Dir: func() (disk.FS, error) { return disk.Open(dir) }}
 }
 
 func compression(name string) (pxi.Compression, error) {

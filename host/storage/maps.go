@@ -80,11 +80,17 @@ func (s *Session) openMap(name string, write, create bool) (*infinitemap.Map, er
 		return nil, err
 	}
 	opt.ReadOnly = !write
+	if write {
+		opt.Quota = s.quota
+	}
 	if s.cfg.Overlay != "" {
 		return s.openOverlay(name, opt, write, create)
 	}
 	fsys, err := s.existing(s.mapDir(name))
 	if errors.Is(err, fs.ErrNotExist) && create {
+		if err := s.quota.AdmitMap(); err != nil {
+			return nil, err
+		}
 		fsys, err = s.directory(s.mapDir(name))
 	}
 	if err != nil {
@@ -110,6 +116,9 @@ func (s *Session) openOverlay(name string, opt infinitemap.Options, write, creat
 	case upper == nil && lower != nil && !write:
 		return infinitemap.Open(lower, opt)
 	case upper == nil:
+		if err := s.quota.AdmitMap(); err != nil {
+			return nil, err
+		}
 		if err := s.beginOverlay(); err != nil {
 			return nil, err
 		}

@@ -251,6 +251,13 @@ func (p Places) keepMap(ctx context.Context, d MapDiff) (err error) {
 	target := filepath.Join(p.Maps, d.Name)
 	dir := filepath.Join(p.Overlay, OverlayMaps, d.Name)
 	if d.New {
+		n, err := p.MapQuota(dir).Usage()
+		if err != nil {
+			return err
+		}
+		if err := p.MapQuota(p.Maps).Admit(n); err != nil {
+			return err
+		}
 		if err := os.MkdirAll(p.Maps, 0o700); err != nil {
 			return err
 		}
@@ -268,6 +275,7 @@ func (p Places) keepMap(ctx context.Context, d MapDiff) (err error) {
 	if err != nil {
 		return errors.Join(err, o.Close())
 	}
+	opt.Quota = p.MapQuota(p.Maps)
 	m, err := infinitemap.Open(lower, opt)
 	if err != nil {
 		return errors.Join(err, o.Close())

@@ -474,7 +474,14 @@ pxos_code pxos_pixelfs_restore(const char *path, uint32_t path_length, uint64_t 
  * open when the run ends is closed then. Reading goes on when a part of the map
  * is damaged: a call that needs that part is corrupt, the others work. A change
  * that the medium refuses, or has no room for, is io and stays in memory for a
- * later flush; too many open maps are limit.
+ * later flush; too many open maps are limit. All maps of the namespace together
+ * have a quota of bytes on the medium. A flush that would leave more is limit
+ * and changes nothing: what was written stays in memory, a smaller state can be
+ * flushed, and a close that is limit closes the map as its last flush left it.
+ * A snapshot and a new map beyond the quota are limit too. What a run has
+ * written and not flushed is bounded by the quota once more, beyond what the
+ * host keeps in memory: a change above that is limit until a flush, and of a
+ * call that changes many pixels a part may have been made.
  */
 
 /* Flags of open, added together. */

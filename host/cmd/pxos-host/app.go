@@ -168,7 +168,8 @@ func (a *app) host(interpreter bool) (*host.Host, *policy.Loaded, error) {
 		Storage: storage.Policy{
 			QuotaBytes: pol.PixelFS.QuotaBytes, QuotaFiles: pol.PixelFS.QuotaFiles,
 			Keep: pol.PixelFS.Keep, MaxAge: pol.PixelFS.MaxAge,
-			Compression: pol.PixelFS.Compression, CacheBytes: pol.InfiniteMap.CacheBytes,
+			Compression:   pol.PixelFS.Compression,
+			MapQuotaBytes: pol.InfiniteMap.QuotaBytes, CacheBytes: pol.InfiniteMap.CacheBytes,
 		},
 	}
 	if exe, err := os.Executable(); err == nil {

@@ -60,9 +60,41 @@ type policyInfo struct {
 	Interpreter bool         `json:"interpreter"`
 	Durability  string       `json:"durability"`
 	CacheBytes  int64        `json:"cache_bytes"` // in force
+	PixelFS     filesInfo    `json:"pixelfs"`     // in force
+	InfiniteMap mapsInfo     `json:"infinitemap"` // in force
 	Trusted     []string     `json:"trusted"`
 	Grants      []string     `json:"grants"`
 	Withheld    []string     `json:"withheld"`
+}
+
+// filesInfo and mapsInfo are what holds for the storage of each lineage of cartridges.
+type filesInfo struct {
+	QuotaBytes  int64  `json:"quota_bytes"`
+	Files       int64  `json:"files"`
+	Keep        int64  `json:"keep,omitempty"`    // missing: all
+	MaxAge      string `json:"max_age,omitempty"` // missing: any
+	Compression string `json:"compression"`
+}
+
+type mapsInfo struct {
+	QuotaBytes int64 `json:"quota_bytes"`
+	CacheBytes int64 `json:"cache_bytes"`
+}
+
+// rows describes both as pxos.toml states them, NAME=VALUE each.
+func (f filesInfo) rows() []string {
+	rows := []string{"quota=" + abi.FormatBytes(f.QuotaBytes), fmt.Sprintf("files=%d", f.Files)}
+	if f.Keep > 0 {
+		rows = append(rows, fmt.Sprintf("keep=%d", f.Keep))
+	}
+	if f.MaxAge != "" {
+		rows = append(rows, "max_age="+f.MaxAge)
+	}
+	return append(rows, "compression="+f.Compression)
+}
+
+func (m mapsInfo) rows() []string {
+	return []string{"quota=" + abi.FormatBytes(m.QuotaBytes), "cache=" + abi.FormatBytes(m.CacheBytes)}
 }
 
 type policyFile struct {
@@ -81,8 +113,11 @@ func (a *app) policyInfo(h *host.Host, pol *policy.Loaded) (*policyInfo, error) 
 	if err != nil {
 		return nil, err
 	}
+	files, maps := pol.PixelFS.InForce(), pol.InfiniteMap.InForce()
 	info := &policyInfo{
-		Home: home, UserFile: places.User, Files: []policyFile{}, Limits: h.Limits(abi.Limits{}, abi.Limits{}).Format(),
+		PixelFS:     filesInfo{QuotaBytes: files.QuotaBytes, Files: files.QuotaFiles, Keep: files.Keep, Compression: files.Compression},
+		InfiniteMap: mapsInfo{QuotaBytes: maps.QuotaBytes, CacheBytes: maps.CacheBytes},
+		Home:        home, UserFile: places.User, Files: []policyFile{}, Limits: h.Limits(abi.Limits{}, abi.Limits{}).Format(),
 		Isolation: pol.Isolation, Interpreter: pol.Interpreter, Durability: pol.Durability, CacheBytes: pol.CacheBytes,
 		Trusted: []string{}, Grants: []string{}, Withheld: append([]string{}, pol.Withheld...),
 	}
@@ -94,6 +129,9 @@ func (a *app) policyInfo(h *host.Host, pol *policy.Loaded) (*policyInfo, error) 
 	}
 	if info.Durability == "" {
 		info.Durability = host.DurabilityNone
+	}
+	if files.MaxAge > 0 {
+		info.PixelFS.MaxAge = policy.FormatAge(files.MaxAge)
 	}
 	for _, f := range pol.Files {
 		info.Files = append(info.Files, policyFile{f.Path, string(f.Role), f.Approved})
@@ -136,6 +174,12 @@ func (a *app) showPolicy(asJSON bool) error {
 	t.row("isolation", info.Isolation)
 	t.row("interpreter", fmt.Sprint(info.Interpreter))
 	t.row("durability", info.Durability)
+	for _, s := range info.PixelFS.rows() {
+		t.row("pixelfs", s)
+	}
+	for _, s := range info.InfiniteMap.rows() {
+		t.row("infinitemap", s)
+	}
 	for _, s := range info.Trusted {
 		t.row("trusted", term.Line(s))
 	}

@@ -28,7 +28,7 @@ func (a *app) grants(ctx context.Context, c *opened, m *abi.Manifest, f *runFlag
 	}
 	missing := host.Missing(m, out)
 	if len(missing) > 0 && a.worthAsking(missing, f.yes) {
-		given, err := a.ask(ctx, c, m, missing, f.yes, pol.PixelFS.InForce())
+		given, err := a.ask(ctx, c, m, missing, f.yes, pol.Policy)
 		if err != nil {
 			return nil, err
 		}
@@ -219,7 +219,7 @@ const maxShown = 20
 
 // ask asks the user on the terminal, and refuses where there is none. With yes,
 // everything is granted that needs no choice.
-func (a *app) ask(ctx context.Context, c *opened, m *abi.Manifest, missing []abi.Capability, yes bool, files policy.PixelFS) ([]host.Grant, error) {
+func (a *app) ask(ctx context.Context, c *opened, m *abi.Manifest, missing []abi.Capability, yes bool, pol policy.Policy) ([]host.Grant, error) {
 	var out []host.Grant
 	if yes {
 		missing = slices.DeleteFunc(missing, func(want abi.Capability) bool {
@@ -245,7 +245,7 @@ func (a *app) ask(ctx context.Context, c *opened, m *abi.Manifest, missing []abi
 			fmt.Fprintf(user.out, "  and %d more things, which is more than anybody reads\n", len(missing)-i)
 			return nil, denied(m, missing)
 		}
-		fmt.Fprintf(user.out, "  wants    %s\n           because: %s\n", describe(want)+bound(want, files)+optional(want), oneLine(want.Reason))
+		fmt.Fprintf(user.out, "  wants    %s\n           because: %s\n", describe(want)+bound(want, pol)+optional(want), oneLine(want.Reason))
 	}
 	answer, err := user.question(ctx, "Grant this? yes once, always, no [y/a/N] ")
 	if err != nil {
@@ -349,9 +349,13 @@ func describeMap(c abi.Capability) string {
 }
 
 // bound says how much a capability lets a cartridge keep.
-func bound(c abi.Capability, files policy.PixelFS) string {
-	if c.Kind == abi.CapPixelFS && c.Mode == abi.ModeWrite {
-		return ", at most " + abi.FormatBytes(files.QuotaBytes)
+func bound(c abi.Capability, pol policy.Policy) string {
+	switch {
+	case c.Mode != abi.ModeWrite:
+	case c.Kind == abi.CapPixelFS:
+		return ", at most " + abi.FormatBytes(pol.PixelFS.InForce().QuotaBytes)
+	case c.Kind == abi.CapInfiniteMap:
+		return ", at most " + abi.FormatBytes(pol.InfiniteMap.InForce().QuotaBytes) + " of maps"
 	}
 	return ""
 }

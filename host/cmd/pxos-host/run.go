@@ -61,7 +61,7 @@ failed without one (an error it reported, a trap, a limit, the deadline) is 1.
 	fl.StringVar(&f.args, "args", "", "`JSON` arguments; @FILE reads them from a file, - from standard input")
 	fl.StringArrayVar(&f.env, "env", nil, "set a variable for the program: `NAME=VALUE`, or NAME to pass yours on")
 	fl.StringArrayVar(&f.dirs, "dir", nil, "grant a directory: `HOST[:GUEST][:read|write]`, read only unless it says write")
-	fl.StringArrayVar(&f.grants, "grant", nil, "grant what the manifest asks for, such as `env:LANG` or dir:/data:read=HOST")
+	fl.StringArrayVar(&f.grants, "grant", nil, "grant what the manifest asks for: `KIND:…`, one of env:NAME[=VALUE], dir:PATH[:write]=HOST, pixelfs:PATH[:write], infinitemap:NAME[:write[:X,Y,WIDTH,HEIGHT]]")
 	fl.StringArrayVar(&f.limits, "limit", nil, "set a limit, `NAME=VALUE`: "+strings.Join(abi.LimitNames(), ", "))
 	fl.StringVar(&f.timeout, "timeout", "", "the limit time, a `DURATION` such as 1s or 2m")
 	fl.StringVar(&f.fuel, "fuel", "", "the limit fuel, a `COUNT` such as 500M")
