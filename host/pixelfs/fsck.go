@@ -399,7 +399,7 @@ func (c *fsck) own() error {
 	if err != nil {
 		return err
 	}
-	known := map[string]bool{lockPlace: true, formatPlace: true, intentPlace: true, usagePlace: true, overlayPlace: true, overlayLock: true}
+	known := map[string]bool{lockPlace: true, formatPlace: true, intentPlace: true, usagePlace: true, reservePlace: true, overlayPlace: true, overlayLock: true}
 	for _, d := range metaDirs {
 		known[d] = true
 	}

@@ -150,6 +150,9 @@ func (s *Store) discard(ctx context.Context, why string, list []Removed, gone []
 	for _, t := range gone {
 		rep.Bytes += t.Stored
 	}
+	if err := s.makeWay(); err != nil {
+		return rep, err
+	}
 	var err error
 	if rep.ID, err = s.newID(); err != nil {
 		return rep, err
@@ -201,6 +204,7 @@ func (s *Store) discard(ctx context.Context, why string, list []Removed, gone []
 	for _, err := range s.syncDirs(dirs) {
 		return rep, err
 	}
+	s.fillReserve()
 	return rep, nil
 }
 

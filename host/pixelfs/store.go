@@ -79,6 +79,7 @@ const (
 	formatPlace   = meta + "/format.pxi"
 	intentPlace   = meta + "/intent.pxi"
 	usagePlace    = meta + "/usage"
+	reservePlace  = meta + "/reserve"
 	tempDir       = meta + "/tmp"
 	versionDir    = meta + "/versions"
 	trashDir      = meta + "/trash"
@@ -159,7 +160,11 @@ func (s *Store) checkFormat() error {
 	if err := s.fsys.SyncDir("."); err != nil {
 		return err
 	}
-	return s.writeSmall(formatPlace, []byte(`{"pixelfs":1}`))
+	if err := s.writeSmall(formatPlace, []byte(`{"pixelfs":1}`)); err != nil {
+		return err
+	}
+	s.fillReserve()
+	return nil
 }
 
 // Close ends the store's use of the directory. Edits that are still open are committed

@@ -54,6 +54,9 @@ func (s *Store) remove(name string) error {
 		return err
 	}
 	return s.locked(func() error {
+		if err := s.makeWay(); err != nil {
+			return err
+		}
 		if err := s.dirFor(parent(name), lookDirs); err != nil {
 			return err
 		}
