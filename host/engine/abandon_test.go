@@ -21,8 +21,9 @@ func TestCloseWithGuestLeftBehind(t *testing.T) {
 				t.Fatal(err)
 			}
 			row := abi.Function{Module: "bench", Name: "f", Params: []abi.Param{{Name: "data", Kind: abi.Bytes}}}
-			hold, written := make(chan struct{}), make(chan struct{})
+			called, hold, written := make(chan struct{}), make(chan struct{}), make(chan struct{})
 			e.reg.funcs["bench"] = map[string]*hostFunc{"f": {row: row, body: func(c *Call) abi.Code {
+				close(called)
 				<-hold
 				for i := range c.Bytes(0) { // crashes the process where the memory is gone
 					c.Bytes(0)[i] = 1
@@ -31,13 +32,20 @@ func TestCloseWithGuestLeftBehind(t *testing.T) {
 				return abi.CodeOK
 			}}}
 			limits := abi.DefaultLimits()
-			limits.Time = time.Millisecond
 			m, err := e.Load(context.Background(), source(callLoop(1, 2)), limits)
 			if err != nil {
 				t.Fatal(err)
 			}
-			res := runWith(t, m, func(c *RunConfig) { c.Limits = limits })
-			if res.ErrorType != abi.ErrDeadline {
+			ctx, cancel := context.WithCancel(context.Background())
+			go func() {
+				<-called // only then is there something to leave behind
+				cancel()
+			}()
+			res, err := m.Run(ctx, &RunConfig{Program: "test:main", Export: "_start", Argv: []string{"test"}, Limits: limits})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.ErrorType != abi.ErrCancelled {
 				t.Errorf("ended with %q %s", res.ErrorType, res.Error)
 			}
 			if m.active.Load() != 1 {
