@@ -41,8 +41,8 @@ func requireSQLite(t *testing.T) {
 }
 
 // ledgerDir returns a copy of the cartridge ledger with its module compiled. The
-// compilation takes a minute, so that its result is kept in the repository's cache,
-// under a name that changes with the source and the compiler.
+// compilation takes a minute, so that its result is kept for the next time, under a name
+// that changes with the source and the compiler, in PXOS_TEST_CACHE or the user's cache.
 func ledgerDir(t *testing.T) string {
 	t.Helper()
 	requireClang(t)
@@ -61,7 +61,15 @@ func ledgerDir(t *testing.T) string {
 		id.Write(read(t, filepath.Join(dir, name)))
 	}
 	module := filepath.Join(dir, "ledger.wasm")
-	kept := filepath.Join("..", ".cache", "ledger", fmt.Sprintf("%x.wasm", id.Sum(nil)[:8]))
+	keep := os.Getenv("PXOS_TEST_CACHE")
+	if keep == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			base = t.TempDir() // a user without a home keeps nothing
+		}
+		keep = filepath.Join(base, "pxos-test")
+	}
+	kept := filepath.Join(keep, "bin", fmt.Sprintf("%x-ledger.wasm", id.Sum(nil)[:8]))
 	if data, err := os.ReadFile(kept); err == nil {
 		if err := os.WriteFile(module, data, 0o644); err != nil {
 			t.Fatal(err)
