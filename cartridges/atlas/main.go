@@ -200,10 +200,10 @@ type Province struct {
 	Y     int64  `json:"y"`
 }
 
-// Where an island lies that is told no place: east of the world that grows by default.
+// Where an island lies that is told no place: north of the world that grows by default, with room between.
 const (
-	islandX = 2048
-	islandY = -2048
+	islandX = -2048
+	islandY = -9216
 )
 
 func land(ctx *pxos.Context, a LandArgs) (*Landed, error) {
