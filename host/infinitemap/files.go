@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"slices"
 	"sync"
@@ -76,7 +77,12 @@ func openRun(fsys disk.FS, info runInfo, shift uint) *run {
 		return lost(errors.New("this is another file than the manifest names"))
 	}
 	if err := r.check(p, shift); err != nil {
-		return lost(err)
+		lost(err)
+		if errors.Is(err, errKeys) {
+			// The file is whole, so its writer was wrong, and which keys it hides is not known.
+			r.gaps[0].first, r.gaps[0].last = key{}, key{math.MaxUint64, math.MaxUint64}
+		}
+		return r
 	}
 	if len(r.gaps) > 0 || size <= smallRun {
 		return r
@@ -97,6 +103,9 @@ func openRun(fsys disk.FS, info runInfo, shift uint) *run {
 	r.mapping, r.data = mp, b[pxi.HeaderSize+runHead:pxi.HeaderSize+size]
 	return r
 }
+
+// errKeys says that a run is whole but not in order, or not what the manifest says.
+var errKeys = errors.New("its keys are wrong")
 
 // check reads a run block by block. It leaves the readable entries in r.data, and what
 // it could not read, or what is out of order, in r.gaps. Of runs without gaps that are
@@ -126,34 +135,40 @@ func (r *run) check(p *pxi.Reader, shift uint) error {
 	buf := make([]byte, chunk)
 	for off := int64(0); off < total; off += chunk {
 		b := buf[:min(chunk, total-off)]
-		if _, err := p.ReadAt(b, runHead+off); err != nil && !errors.Is(err, io.EOF) || !scan(b, off > 0) {
+		if _, err := p.ReadAt(b, runHead+off); err != nil && !errors.Is(err, io.EOF) {
 			return r.salvage(p, shift)
+		}
+		if !scan(b, off > 0) {
+			return fmt.Errorf("%w: they are not on the plane, or out of order", errKeys)
 		}
 		if !big {
 			r.data = append(r.data, b...)
 		}
 		if off == 0 {
 			if getEntry(b).key != r.info.first {
-				return errors.New("the first key is not the one in the manifest")
+				return fmt.Errorf("%w: the first is not the one in the manifest", errKeys)
 			}
 		}
 	}
 	if prev != r.info.last {
-		return errors.New("the last key is not the one in the manifest")
+		return fmt.Errorf("%w: the last is not the one in the manifest", errKeys)
 	}
 	return nil
 }
 
-// salvage reads a damaged run entry by entry in units of its blocks.
+// salvage reads a damaged run block by block, so that each damaged block costs its own
+// entries only.
 func (r *run) salvage(p *pxi.Reader, shift uint) error {
 	total := int64(r.info.entries) * entrySize
 	size, _ := p.Blocks()
-	step := max(int64(size)/entrySize*entrySize, entrySize)
 	prev, started := r.info.first, false
 	var open *gap
-	buf := make([]byte, step)
-	for off := int64(0); off < total; off += step {
-		b := buf[:min(step, total-off)]
+	buf := make([]byte, max(size, entrySize))
+	for off, next := int64(0), int64(0); off < total; off = next {
+		// To the end of the block, or of the last entry that begins and ends in it.
+		next = ((runHead+off)/int64(size)+1)*int64(size) - runHead
+		next = min(max(next/entrySize*entrySize, off+entrySize), total)
+		b := buf[:next-off]
 		if _, err := p.ReadAt(b, runHead+off); err != nil && !errors.Is(err, io.EOF) {
 			if open == nil {
 				open = &gap{first: prev, err: err}
@@ -163,10 +178,7 @@ func (r *run) salvage(p *pxi.Reader, shift uint) error {
 		for ; len(b) > 0; b = b[entrySize:] {
 			e := getEntry(b)
 			if started && !prev.less(e.key) || !e.key.cell().onPlane(shift) || r.info.last.less(e.key) {
-				if open == nil {
-					open = &gap{first: prev, err: errors.New("entries are out of order")}
-				}
-				continue
+				return fmt.Errorf("%w: they are not on the plane, or out of order", errKeys)
 			}
 			if open != nil {
 				open.last = e.key
