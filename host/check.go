@@ -7,6 +7,7 @@ import (
 
 	"github.com/pxos/pxos/abi"
 	"github.com/pxos/pxos/host/engine"
+	"github.com/pxos/pxos/host/storage"
 )
 
 // CartridgeError gives an error of the pxa package the type and the hint that it has
@@ -34,7 +35,7 @@ const maxChecked = 256 << 20
 // The function open opens a module and gives its size; modules of more than 256 MiB
 // are not looked into. The error is that of an engine that cannot start.
 func CheckPrograms(ctx context.Context, m *abi.Manifest, open func(module string) (io.ReadCloser, int64, error)) ([]*ProgramError, error) {
-	eng, err := engine.New(engine.Config{Interpreter: true})
+	eng, err := engine.New(engine.Config{Interpreter: true, Families: storage.Families()})
 	if err != nil {
 		return nil, err
 	}

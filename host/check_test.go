@@ -90,3 +90,17 @@ func TestCheckPrograms(t *testing.T) {
 		t.Errorf("faults in %s: %v", s, faults)
 	}
 }
+
+// What a run would be offered is what the check knows, storage included.
+func TestCheckProgramsKnowsStorage(t *testing.T) {
+	wasm := []byte("\x00asm\x01\x00\x00\x00" + "\x01\x09\x02\x60\x01\x7f\x01\x7f\x60\x00\x00" +
+		"\x02\x15\x01\x0binfinitemap\x05flush\x00\x00" + "\x03\x02\x01\x01" + "\x05\x03\x01\x00\x01" +
+		"\x07\x0a\x01\x06_start\x00\x01" + "\x0a\x04\x01\x02\x00\x0b")
+	m := &abi.Manifest{Programs: []abi.Program{{Name: "a:main", Module: "a.wasm", Export: "_start"}}}
+	faults, err := CheckPrograms(context.Background(), m, func(string) (io.ReadCloser, int64, error) {
+		return io.NopCloser(bytes.NewReader(wasm)), int64(len(wasm)), nil
+	})
+	if err != nil || len(faults) > 0 {
+		t.Errorf("%v, %v", faults, err)
+	}
+}
