@@ -8,6 +8,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/pxos/pxos/host/engine/vfs/vfstest"
 	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
@@ -65,25 +66,25 @@ func TestArchiveRead(t *testing.T) {
 		{"stream", hide{testMap(), false}},
 	} {
 		t.Run(src.name, func(t *testing.T) {
-			k := &tester{t, NewGuard(10, nil).Mount(NewArchive(src.fsys, archiveTime))}
-			if got := k.read("hello.txt"); got != "hello, archive" {
+			k := &vfstest.Tester{T: t, FS: NewGuard(10, nil).Mount(NewArchive(src.fsys, archiveTime))}
+			if got := k.Read("hello.txt"); got != "hello, archive" {
 				t.Fatalf("read %q", got)
 			}
-			if got := k.list("."); got != "data/ empty/ hello.txt" {
+			if got := k.List("."); got != "data/ empty/ hello.txt" {
 				t.Fatalf("list %q", got)
 			}
-			if got := k.list("data/"); got != "a b sub/" {
+			if got := k.List("data/"); got != "a b sub/" {
 				t.Fatalf("list %q", got)
 			}
 			want := string(testMap()["data/b"].Data)
-			f := k.open("data/b", sys.O_RDONLY)
-			if got := k.rest(f); got != want {
+			f := k.Open("data/b", sys.O_RDONLY)
+			if got := k.Rest(f); got != want {
 				t.Fatalf("read %d bytes, want %d", len(got), len(want))
 			}
 			buf := make([]byte, 1000)
 			for _, off := range []int64{150_000, 3, 199_990, 0, 99_999, 200_000, 1 << 62} {
 				n, errno := f.Pread(buf, off)
-				k.ok(errno)
+				k.OK(errno)
 				lo := min(off, int64(len(want)))
 				if expect := want[lo:min(lo+1000, int64(len(want)))]; string(buf[:n]) != expect {
 					t.Fatalf("pread at %d: %d bytes, want %d", off, n, len(expect))
@@ -92,21 +93,21 @@ func TestArchiveRead(t *testing.T) {
 			if pos, errno := f.Seek(-5, io.SeekEnd); pos != 199_995 || errno != 0 {
 				t.Fatalf("seek: %d, %v", pos, errno)
 			}
-			if got := k.rest(f); got != "56789" {
+			if got := k.Rest(f); got != "56789" {
 				t.Fatalf("read %q", got)
 			}
 			_, errno := f.Pread(buf, -1)
-			k.want(sys.EINVAL, errno)
+			k.Want(sys.EINVAL, errno)
 		})
 	}
 }
 
 func TestArchiveStat(t *testing.T) {
-	k := &tester{t, NewArchive(testMap(), archiveTime)}
+	k := &vfstest.Tester{T: t, FS: NewArchive(testMap(), archiveTime)}
 	seen := map[uint64]string{}
 	for _, path := range []string{".", "data", "data/a", "data/b", "data/sub", "data/sub/c", "hello.txt"} {
 		st, errno := k.Stat(path)
-		k.ok(errno)
+		k.OK(errno)
 		again, _ := NewArchive(testMap(), archiveTime).Lstat("/" + path + "")
 		if st != again {
 			t.Errorf("%s: %+v, then %+v", path, st, again)
@@ -118,7 +119,7 @@ func TestArchiveStat(t *testing.T) {
 		if st.Mtim != archiveTime.UnixNano() || st.Nlink != 1 || st.Mode&0o222 != 0 {
 			t.Errorf("%s: %+v", path, st)
 		}
-		f := k.open(path, sys.O_RDONLY)
+		f := k.Open(path, sys.O_RDONLY)
 		if open, errno := f.Stat(); errno != 0 || open != st {
 			t.Errorf("%s: fstat %+v, stat %+v", path, open, st)
 		}
@@ -127,7 +128,7 @@ func TestArchiveStat(t *testing.T) {
 			t.Errorf("%s: ino %d, dev %d", path, ino, dev)
 		}
 	}
-	list, _ := k.open("data", sys.O_RDONLY).Readdir(-1)
+	list, _ := k.Open("data", sys.O_RDONLY).Readdir(-1)
 	for _, d := range list {
 		if st, _ := k.Stat("data/" + d.Name); st.Ino != d.Ino || st.Mode.Type() != d.Type {
 			t.Errorf("dirent %+v, stat %+v", d, st)
@@ -137,7 +138,7 @@ func TestArchiveStat(t *testing.T) {
 
 func TestArchiveIsReadOnly(t *testing.T) {
 	a := NewArchive(testMap(), archiveTime)
-	k := &tester{t, a}
+	k := &vfstest.Tester{T: t, FS: a}
 	open := func(path string, flag sys.Oflag) sys.Errno {
 		f, errno := a.OpenFile(path, flag, 0o600)
 		if f != nil {
@@ -145,7 +146,7 @@ func TestArchiveIsReadOnly(t *testing.T) {
 		}
 		return errno
 	}
-	file, dir := k.open("hello.txt", sys.O_RDONLY), k.open("data", sys.O_RDONLY)
+	file, dir := k.Open("hello.txt", sys.O_RDONLY), k.Open("data", sys.O_RDONLY)
 	for _, tt := range []struct {
 		name      string
 		got, want sys.Errno
@@ -206,8 +207,8 @@ func TestArchiveBrokenEntry(t *testing.T) {
 		if stream {
 			fsys = hide{fsys, false}
 		}
-		k := &tester{t, NewArchive(fsys, archiveTime)}
-		f := k.open("data/b", sys.O_RDONLY)
+		k := &vfstest.Tester{T: t, FS: NewArchive(fsys, archiveTime)}
+		f := k.Open("data/b", sys.O_RDONLY)
 		n, errno := f.Pread(make([]byte, 10), 150_000)
 		if n != 0 || errno != sys.EIO {
 			t.Errorf("stream %v: read of what is missing: %d, %v", stream, n, errno)

@@ -5,16 +5,17 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/pxos/pxos/host/engine/vfs/vfstest"
 	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
 func TestGuardHandles(t *testing.T) {
 	g := NewGuard(3, nil)
-	a := &tester{t, g.Mount(NewMem(DefaultQuota, nil))}
-	b := &tester{t, g.Mount(NewArchive(testMap(), archiveTime))}
-	f1, f2, f3 := a.open("f", create), b.open("hello.txt", sys.O_RDONLY), b.open("data", sys.O_RDONLY)
-	a.wantOpen(EMFILE, "g", create)
-	b.wantOpen(EMFILE, "hello.txt", sys.O_RDONLY)
+	a := &vfstest.Tester{T: t, FS: g.Mount(NewMem(DefaultQuota, nil))}
+	b := &vfstest.Tester{T: t, FS: g.Mount(NewArchive(testMap(), archiveTime))}
+	f1, f2, f3 := a.Open("f", create), b.Open("hello.txt", sys.O_RDONLY), b.Open("data", sys.O_RDONLY)
+	a.WantOpen(EMFILE, "g", create)
+	b.WantOpen(EMFILE, "hello.txt", sys.O_RDONLY)
 	if code := g.TakeErrno(); code != 33 {
 		t.Fatalf("noted %d, want EMFILE", code)
 	}
@@ -22,16 +23,16 @@ func TestGuardHandles(t *testing.T) {
 		t.Fatalf("noted %d twice", code)
 	}
 	_, errno := a.Stat("g")
-	a.want(sys.ENOENT, errno) // it was not created either
-	a.ok(f1.Close())
-	a.ok(f1.Close())
+	a.Want(sys.ENOENT, errno) // it was not created either
+	a.OK(f1.Close())
+	a.OK(f1.Close())
 	if g.Open() != 2 {
 		t.Fatalf("%d open, want 2", g.Open())
 	}
-	b.wantOpen(sys.ENOENT, "nothing", sys.O_RDONLY) // a failure takes no handle
-	f4 := a.open("g", create)
+	b.WantOpen(sys.ENOENT, "nothing", sys.O_RDONLY) // a failure takes no handle
+	f4 := a.Open("g", create)
 	for _, f := range []sys.File{f2, f3, f4} {
-		a.ok(f.Close())
+		a.OK(f.Close())
 	}
 	if g.Open() != 0 {
 		t.Fatalf("%d open at the end", g.Open())
@@ -67,13 +68,13 @@ func TestGuardHook(t *testing.T) {
 			panic(stop)
 		}
 	})
-	k := &tester{t, g.Mount(NewMem(DefaultQuota, nil))}
-	f := k.open("file", create)
+	k := &vfstest.Tester{T: t, FS: g.Mount(NewMem(DefaultQuota, nil))}
+	f := k.Open("file", create)
 	f.Write([]byte("hello"))
 	f.Pread(make([]byte, 7), 0)
 	f.Close()
 	k.Rename("file", "b")
-	k.open(".", sys.O_RDONLY).Readdir(-1)
+	k.Open(".", sys.O_RDONLY).Readdir(-1)
 	want := "[open 4 write 5 pread 7 rename 5 open 1 readdir 65]"
 	if got := fmt.Sprint(log); got != want {
 		t.Errorf("hook saw %s, want %s", got, want)
@@ -92,25 +93,25 @@ func TestGuardHook(t *testing.T) {
 	if g.Open() != 1 {
 		t.Errorf("%d open, want 1: a hook that stops an open takes no handle", g.Open())
 	}
-	k.write("x", "still usable") // no lock is held
+	k.Write("x", "still usable") // no lock is held
 }
 
 // TestGuardTimesWithoutFollowing makes the call that wazero makes for
 // path_filestat_set_times without the follow flag.
 func TestGuardTimesWithoutFollowing(t *testing.T) {
-	k := &tester{t, NewGuard(1, nil).Mount(NewMem(DefaultQuota, nil))}
-	k.ok(k.Mkdir("d", 0o700))
-	k.ok(k.Symlink("d", "l"))
+	k := &vfstest.Tester{T: t, FS: NewGuard(1, nil).Mount(NewMem(DefaultQuota, nil))}
+	k.OK(k.Mkdir("d", 0o700))
+	k.OK(k.Symlink("d", "l"))
 	f, errno := k.OpenFile("d", sys.O_WRONLY, 0)
-	k.ok(errno)
-	k.ok(f.Utimens(7, 8))
+	k.OK(errno)
+	k.OK(f.Utimens(7, 8))
 	if st, _ := k.Stat("d"); st.Atim != 7 || st.Mtim != 8 {
 		t.Fatalf("stat %+v", st)
 	}
 	_, errno = k.OpenFile("l", sys.O_WRONLY, 0)
-	k.want(sys.ENOTSUP, errno)
+	k.Want(sys.ENOTSUP, errno)
 	_, errno = k.OpenFile("x", sys.O_WRONLY, 0)
-	k.want(sys.ENOENT, errno)
+	k.Want(sys.ENOENT, errno)
 }
 
 func TestGuardCountsSkippedBytes(t *testing.T) {
@@ -120,8 +121,8 @@ func TestGuardCountsSkippedBytes(t *testing.T) {
 			skipped += n
 		}
 	})
-	k := &tester{t, g.Mount(NewArchive(hide{testMap(), false}, archiveTime))}
-	f := k.open("data/b", sys.O_RDONLY)
+	k := &vfstest.Tester{T: t, FS: g.Mount(NewArchive(hide{testMap(), false}, archiveTime))}
+	f := k.Open("data/b", sys.O_RDONLY)
 	buf := make([]byte, 10)
 	f.Pread(buf, 100_000)
 	f.Pread(buf, 50_000)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pxos/pxos/host/engine/vfs/vfstest"
 	"github.com/tetratelabs/wazero/experimental/sys"
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +20,7 @@ import (
 const secret = "secret of the host"
 
 // jail returns a host directory that has a secret file beside it.
-func jail(t *testing.T) (k *tester, inside, outside string) {
+func jail(t *testing.T) (k *vfstest.Tester, inside, outside string) {
 	t.Helper()
 	base := t.TempDir()
 	inside, outside = filepath.Join(base, "in"), filepath.Join(base, "out")
@@ -38,7 +39,7 @@ func jail(t *testing.T) (k *tester, inside, outside string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	return &tester{t, NewHostDir(root, false)}, inside, outside
+	return &vfstest.Tester{T: t, FS: NewHostDir(root, false)}, inside, outside
 }
 
 // unharmed fails if anything outside was changed.
@@ -90,7 +91,7 @@ func TestHostDirLinksOut(t *testing.T) {
 	if err := os.Symlink("../../out/file", filepath.Join(inside, "deep/chain3")); err != nil {
 		t.Fatal(err)
 	}
-	k.write("own", "own")
+	k.Write("own", "own")
 	for _, path := range []string{
 		"abs", "rel", "absfile", "relfile", "chain1", "chain2", "deep/chain3", "root", "self", "newfile", "proc",
 		"deep/out", "abs/file", "rel/file", "rel/dir/file", "deep/out/file", "deep/out/new", "root/etc/passwd",
@@ -136,16 +137,16 @@ func TestHostDirLinksOut(t *testing.T) {
 		if _, errno := k.Readlink(path + "/file"); errno == 0 {
 			t.Errorf("readlink through %q succeeded", path)
 		}
-		k.ok(k.Unlink("own"))
-		k.write("own", "own")
+		k.OK(k.Unlink("own"))
+		k.Write("own", "own")
 	}
-	k.wantOpen(sys.EPERM, "rel/file", sys.O_RDONLY)
-	k.wantOpen(sys.EPERM, "absfile", sys.O_RDONLY)
+	k.WantOpen(sys.EPERM, "rel/file", sys.O_RDONLY)
+	k.WantOpen(sys.EPERM, "absfile", sys.O_RDONLY)
 	// The links themselves can be looked at and moved, which changes nothing.
 	if _, errno := k.Lstat("relfile"); errno != 0 {
 		t.Error(errno)
 	}
-	k.ok(k.Rename("relfile", "deep/moved"))
+	k.OK(k.Rename("relfile", "deep/moved"))
 	if _, errno := k.OpenFile("deep/moved", sys.O_RDONLY, 0); errno == 0 {
 		t.Error("opened a moved link")
 	}
@@ -154,15 +155,15 @@ func TestHostDirLinksOut(t *testing.T) {
 
 func TestHostDirGuestLinks(t *testing.T) {
 	k, inside, outside := jail(t)
-	k.ok(k.Mkdir("d", 0o700))
+	k.OK(k.Mkdir("d", 0o700))
 	for _, target := range []string{"/etc/passwd", "..", "../out/file", "d/../../out", "./..", "d/..", "//x"} {
 		if errno := k.Symlink(target, "l"); errno != sys.EPERM {
 			t.Errorf("symlink to %q: %v, want EPERM", target, errno)
 		}
 	}
-	k.ok(k.Symlink("d", "l"))
-	k.ok(k.Symlink("x", "l/l2")) // made in d
-	k.ok(k.Rename("d/l2", "up")) // now points to x beside it
+	k.OK(k.Symlink("d", "l"))
+	k.OK(k.Symlink("x", "l/l2")) // made in d
+	k.OK(k.Rename("d/l2", "up")) // now points to x beside it
 	if target, _ := os.Readlink(filepath.Join(inside, "up")); target != "x" {
 		t.Errorf("target %q", target)
 	}
@@ -171,8 +172,8 @@ func TestHostDirGuestLinks(t *testing.T) {
 
 func TestHostDirRace(t *testing.T) {
 	k, inside, outside := jail(t)
-	k.ok(k.Mkdir("real", 0o700))
-	k.write("real/file", "mine")
+	k.OK(k.Mkdir("real", 0o700))
+	k.Write("real/file", "mine")
 	swap := filepath.Join(inside, "swap")
 	done := make(chan struct{})
 	stopped := make(chan struct{})
@@ -249,15 +250,15 @@ func TestHostDirSpecialFiles(t *testing.T) {
 	}
 	for _, name := range names {
 		for _, flag := range []sys.Oflag{sys.O_RDONLY, sys.O_WRONLY, rw, create, sys.O_TRUNC, sys.O_NOFOLLOW} {
-			k.wantOpen(sys.EACCES, name, flag)
+			k.WantOpen(sys.EACCES, name, flag)
 		}
-		k.wantOpen(sys.ENOTDIR, name, sys.O_DIRECTORY)
+		k.WantOpen(sys.ENOTDIR, name, sys.O_DIRECTORY)
 		st, errno := k.Stat(name)
 		if errno != 0 || st.Mode.IsRegular() {
 			t.Errorf("stat %q: %+v, %v", name, st, errno)
 		}
-		k.ok(k.Rename(name, "moved"))
-		k.ok(k.Unlink("moved"))
+		k.OK(k.Rename(name, "moved"))
+		k.OK(k.Unlink("moved"))
 	}
 }
 
@@ -302,31 +303,31 @@ func TestHostDirReadOnly(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "d"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	k := &tester{t, h}
-	if got := k.read("f"); got != "x" {
+	k := &vfstest.Tester{T: t, FS: h}
+	if got := k.Read("f"); got != "x" {
 		t.Fatalf("read %q", got)
 	}
-	k.ok(k.open("f", sys.O_RDONLY|sys.O_CREAT).Close())
-	k.wantOpen(sys.EROFS, "f", rw)
-	k.wantOpen(sys.EROFS, "f", sys.O_WRONLY|sys.O_APPEND)
-	k.wantOpen(sys.EROFS, "f", sys.O_TRUNC)
-	k.wantOpen(sys.EROFS, "new", create)
-	k.wantOpen(sys.EEXIST, "f", create|sys.O_EXCL)
-	k.want(sys.EROFS, h.Mkdir("new", 0o700))
-	k.want(sys.EEXIST, h.Mkdir("d", 0o700))
-	k.want(sys.EROFS, h.Rmdir("d"))
-	k.want(sys.EROFS, h.Unlink("f"))
-	k.want(sys.EROFS, h.Rename("f", "g"))
-	k.want(sys.EROFS, h.Link("f", "g"))
-	k.want(sys.EROFS, h.Symlink("f", "g"))
-	k.want(sys.EROFS, h.Chmod("f", 0o777))
-	k.want(sys.EROFS, h.Utimens("f", 1, 2))
-	f := k.open("f", sys.O_RDONLY)
+	k.OK(k.Open("f", sys.O_RDONLY|sys.O_CREAT).Close())
+	k.WantOpen(sys.EROFS, "f", rw)
+	k.WantOpen(sys.EROFS, "f", sys.O_WRONLY|sys.O_APPEND)
+	k.WantOpen(sys.EROFS, "f", sys.O_TRUNC)
+	k.WantOpen(sys.EROFS, "new", create)
+	k.WantOpen(sys.EEXIST, "f", create|sys.O_EXCL)
+	k.Want(sys.EROFS, h.Mkdir("new", 0o700))
+	k.Want(sys.EEXIST, h.Mkdir("d", 0o700))
+	k.Want(sys.EROFS, h.Rmdir("d"))
+	k.Want(sys.EROFS, h.Unlink("f"))
+	k.Want(sys.EROFS, h.Rename("f", "g"))
+	k.Want(sys.EROFS, h.Link("f", "g"))
+	k.Want(sys.EROFS, h.Symlink("f", "g"))
+	k.Want(sys.EROFS, h.Chmod("f", 0o777))
+	k.Want(sys.EROFS, h.Utimens("f", 1, 2))
+	f := k.Open("f", sys.O_RDONLY)
 	_, errno := f.Write([]byte("y"))
-	k.want(sys.EBADF, errno)
-	k.want(sys.EBADF, f.Truncate(0))
-	k.want(sys.EROFS, f.Utimens(1, 2))
-	if got := k.list("."); got != "d/ f" {
+	k.Want(sys.EBADF, errno)
+	k.Want(sys.EBADF, f.Truncate(0))
+	k.Want(sys.EROFS, f.Utimens(1, 2))
+	if got := k.List("."); got != "d/ f" {
 		t.Fatalf("list %q", got)
 	}
 }
@@ -360,13 +361,13 @@ func TestHostDirPermissions(t *testing.T) {
 // TestHostDirAppendIsAtomic appends from two handles in turn.
 func TestHostDirAppendIsAtomic(t *testing.T) {
 	h, _ := newHost(t, false)
-	k := &tester{t, h}
-	a, b := k.open("f", create|sys.O_APPEND), k.open("f", create|sys.O_APPEND)
+	k := &vfstest.Tester{T: t, FS: h}
+	a, b := k.Open("f", create|sys.O_APPEND), k.Open("f", create|sys.O_APPEND)
 	for _, s := range []string{"1", "3"} {
 		a.Write([]byte(s))
 		b.Write([]byte(string(s[0] + 1)))
 	}
-	if got := k.read("f"); got != "1234" {
+	if got := k.Read("f"); got != "1234" {
 		t.Fatalf("read %q", got)
 	}
 	if _, errno := a.Pwrite([]byte("x"), 0); errno != 0 {

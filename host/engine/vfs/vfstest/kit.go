@@ -38,51 +38,55 @@ func Run(t *testing.T, opt Options, open func(t *testing.T) sys.FS) {
 		if !opt.NoLinks && tt.name == "no links" {
 			continue
 		}
-		t.Run(tt.name, func(t *testing.T) { tt.run(&tester{t, open(t), opt}) })
+		t.Run(tt.name, func(t *testing.T) { tt.run(&Tester{t, open(t), opt}) })
 	}
 }
 
-// tester is a file system under test with helpers that end the test.
-type tester struct {
-	t *testing.T
+// Tester is a file system under test with helpers that end the test.
+type Tester struct {
+	T *testing.T
 	sys.FS
 	opt Options
 }
 
-func (k *tester) open(path string, flag sys.Oflag) sys.File {
-	k.t.Helper()
+// Open opens a file and closes it when the test ends.
+func (k *Tester) Open(path string, flag sys.Oflag) sys.File {
+	k.T.Helper()
 	f, errno := k.OpenFile(path, flag, 0o600)
 	if errno != 0 {
-		k.t.Fatalf("open %q with %#x: %v", path, flag, errno)
+		k.T.Fatalf("open %q with %#x: %v", path, flag, errno)
 	}
-	k.t.Cleanup(func() { f.Close() })
+	k.T.Cleanup(func() { f.Close() })
 	return f
 }
 
-func (k *tester) write(path, content string) {
-	k.t.Helper()
-	f := k.open(path, create|sys.O_TRUNC)
+// Write makes or replaces a file.
+func (k *Tester) Write(path, content string) {
+	k.T.Helper()
+	f := k.Open(path, create|sys.O_TRUNC)
 	if n, errno := f.Write([]byte(content)); n != len(content) || errno != 0 {
-		k.t.Fatalf("write %q: %d, %v", path, n, errno)
+		k.T.Fatalf("write %q: %d, %v", path, n, errno)
 	}
-	k.ok(f.Close())
+	k.OK(f.Close())
 }
 
-func (k *tester) read(path string) string {
-	k.t.Helper()
-	f := k.open(path, sys.O_RDONLY)
+// Read returns the content of a file.
+func (k *Tester) Read(path string) string {
+	k.T.Helper()
+	f := k.Open(path, sys.O_RDONLY)
 	defer f.Close()
-	return k.rest(f)
+	return k.Rest(f)
 }
 
-func (k *tester) rest(f sys.File) string {
-	k.t.Helper()
+// Rest reads an open file to its end, in small pieces.
+func (k *Tester) Rest(f sys.File) string {
+	k.T.Helper()
 	var all []byte
 	buf := make([]byte, 7)
 	for {
 		n, errno := f.Read(buf)
 		if errno != 0 {
-			k.t.Fatalf("read: %v", errno)
+			k.T.Fatalf("read: %v", errno)
 		}
 		if n == 0 {
 			return string(all)
@@ -91,37 +95,41 @@ func (k *tester) rest(f sys.File) string {
 	}
 }
 
-func (k *tester) ok(errno sys.Errno) {
-	k.t.Helper()
+// OK ends the test on an error number.
+func (k *Tester) OK(errno sys.Errno) {
+	k.T.Helper()
 	if errno != 0 {
-		k.t.Fatalf("errno %v (%d), want success", errno, errno)
+		k.T.Fatalf("errno %v (%d), want success", errno, errno)
 	}
 }
 
-func (k *tester) want(want, got sys.Errno) {
-	k.t.Helper()
+// Want ends the test where got is another error number.
+func (k *Tester) Want(want, got sys.Errno) {
+	k.T.Helper()
 	if got != want {
-		k.t.Fatalf("errno %v (%d), want %v (%d)", got, got, want, want)
+		k.T.Fatalf("errno %v (%d), want %v (%d)", got, got, want, want)
 	}
 }
 
-func (k *tester) wantOpen(want sys.Errno, path string, flag sys.Oflag) {
-	k.t.Helper()
+// WantOpen ends the test where opening does not fail with that error number.
+func (k *Tester) WantOpen(want sys.Errno, path string, flag sys.Oflag) {
+	k.T.Helper()
 	f, errno := k.OpenFile(path, flag, 0o600)
 	if f != nil {
 		f.Close()
 	}
-	k.want(want, errno)
+	k.Want(want, errno)
 }
 
-func (k *tester) list(path string) string {
-	k.t.Helper()
-	f := k.open(path, sys.O_RDONLY|sys.O_DIRECTORY)
+// List returns the sorted names in a directory: / ends directories, @ links.
+func (k *Tester) List(path string) string {
+	k.T.Helper()
+	f := k.Open(path, sys.O_RDONLY|sys.O_DIRECTORY)
 	defer f.Close()
 	var names []string
 	for {
 		list, errno := f.Readdir(2)
-		k.ok(errno)
+		k.OK(errno)
 		for _, d := range list {
 			n := d.Name
 			switch d.Type {
@@ -131,7 +139,7 @@ func (k *tester) list(path string) string {
 				n += "@"
 			}
 			if d.Ino == 0 {
-				k.t.Errorf("%q has no inode number", d.Name)
+				k.T.Errorf("%q has no inode number", d.Name)
 			}
 			names = append(names, n)
 		}
