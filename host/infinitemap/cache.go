@@ -26,6 +26,8 @@ type tile struct {
 type change struct {
 	tile    *tile  // nil when only in the scratch file
 	slot    int64  // place in the scratch file, -1 without one
+	room    int    // of the place
+	length  int    // of what the place holds
 	stored  bool   // the slot holds the present pixels
 	black   bool   // of the slot
 	crc     uint32 // of the slot

@@ -120,3 +120,75 @@ func TestWorkedExample(t *testing.T) {
 		t.Errorf("the run has %d bytes, the key is %s", len(run), key)
 	}
 }
+
+// Whoever writes a pixel finds it at every level at once, whatever is read, fetched ahead,
+// evicted and flushed meanwhile: dark pixels, whose mean is made bright enough to be
+// seen, in tiles that were black until then.
+func TestLevelsUnderLoad(t *testing.T) {
+	for name, tiles := range map[string]int64{"one tile of cache": 1, "prefetching": 70} {
+		t.Run(name, func(t *testing.T) {
+			m := mustOpen(t, disktest.NewMem(), Options{TileSize: 16, CacheBytes: tiles * 768})
+			stop := make(chan struct{})
+			var others sync.WaitGroup
+			load := func(f func(r *rand.Rand, i int64) error) {
+				others.Add(1)
+				go func() {
+					defer others.Done()
+					r := rand.New(rand.NewPCG(5, 6))
+					for i := int64(0); ; i++ {
+						select {
+						case <-stop:
+							return
+						default:
+						}
+						if err := f(r, i); err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				}()
+			}
+			const side = 100                         // tiles
+			load(func(_ *rand.Rand, i int64) error { // along a row, so that what follows is fetched
+				_, err := m.At(i%side*16, i/side%side*16)
+				return err
+			})
+			load(func(r *rand.Rand, i int64) error {
+				buf := make([]byte, 3*48*48)
+				return m.ReadRegion(buf, 3*48, i%side*16, r.Int64N(side)*16, 48, 48)
+			})
+			load(func(r *rand.Rand, _ int64) error {
+				_, _, err := m.Tile(1+r.IntN(4), r.Int64N(side/2), r.Int64N(side/2))
+				return err
+			})
+			load(func(*rand.Rand, int64) error { return m.Flush(context.Background()) })
+			r := rand.New(rand.NewPCG(7, 8))
+			for range 300 {
+				tx, ty := r.Int64N(side), r.Int64N(side)
+				x, y := tx*16+r.Int64N(8)*2, ty*16+r.Int64N(8)*2
+				if c, err := m.At(x, y); err != nil || c != (RGB{}) {
+					continue // written before
+				}
+				if err := m.WriteRegion([]byte{1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0}, 6, x, y, 2, 2); err != nil {
+					t.Fatal(err)
+				}
+				for level := 1; level <= 6; level++ {
+					lx, ly := x>>level, y>>level
+					pix, version, err := m.Tile(level, lx>>4, ly>>4)
+					if err != nil {
+						t.Fatal(err)
+					}
+					at := 3 * (ly&15*16 + lx&15)
+					if c := (RGB{pix[at], pix[at+1], pix[at+2]}); version == 0 || c != (RGB{1, 0, 0}) {
+						t.Fatalf("pixel (%d,%d) of level %d is %v", lx, ly, level, c)
+					}
+				}
+			}
+			close(stop)
+			others.Wait()
+			if err := m.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

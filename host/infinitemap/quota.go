@@ -26,10 +26,12 @@ type Quota struct {
 	// leave more fails with ErrQuota, unless it leaves the map no larger than it was:
 	// what is over a quota can be made smaller. 0 means no bound.
 	Bytes int64
-	// Unflushed is what changed tiles that have no room in the cache may take, of all
-	// maps that share the Quota; the tiles above them, which a flush has to make, are
-	// counted in. A change that needs more fails with ErrQuota before it is made, and
-	// the next flush gives the room back. 0 means no bound.
+	// Unflushed is what changed tiles may take beside the cache, of all maps that share
+	// the Quota: their places in the scratch files, of which black takes next to nothing,
+	// and 4096 bytes for each, and for each tile above them that a flush has to make. A
+	// change that needs more fails with ErrQuota before it is made, and the next flush
+	// gives the room back. What a flush itself needs is not refused; that may be as much
+	// again. 0 means no bound.
 	Unflushed int64
 
 	mu   sync.Mutex
@@ -154,7 +156,7 @@ func (q *Quota) hold(n int64, force bool) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if n > 0 && !force && q.Unflushed > 0 && q.held+n > q.Unflushed {
-		return &QuotaError{q.held + n, q.Unflushed, "flush first: the changed tiles beyond the cache take"}
+		return &QuotaError{q.held + n, q.Unflushed, "flush first: the changed tiles take"}
 	}
 	q.held += n
 	return nil
@@ -162,37 +164,39 @@ func (q *Quota) hold(n int64, force bool) error {
 
 // pledge is a map's share of Quota.Unflushed.
 type pledge struct {
-	held  int64
-	above map[key]bool // tiles that the next lift will change
+	held  int64        // of it
+	above map[key]bool // tiles that the next lift will change first
 	force bool         // a change that must not be refused
 }
 
-// pledge makes sure that a level 0 tile that is not changed yet may change: that it and
-// the tiles above it, when they are lifted, have room in the cache or the scratch file.
-// The caller holds mu for writing and cache.mu. Only when the plane grows later can the
-// few tiles at the top come to more.
-func (m *Map) pledge(c cell) error {
+// pledge takes room for a change of a tile of level 0 that may make the scratch file
+// grow, and for the tiles above it, so that a lift always finds it. The caller holds mu
+// for writing and cache.mu.
+func (m *Map) pledge(c cell, known bool) error {
 	q := m.opt.Quota
-	bounds := cells{0, c.x, c.y, c.x, c.y}
-	if m.hasBounds {
-		bounds = m.bounds.join(c)
-	}
 	var above []key
-	top := m.top
-	for p := c.parent(); p.level <= m.MaxLevel() && (p.level <= top || !bounds.up(p.level-1).handful()); p = p.parent() {
-		k := p.key()
-		if m.dirty[k] != nil || m.room.above[k] {
-			break
+	if !known {
+		bounds := cells{0, c.x, c.y, c.x, c.y}
+		if m.hasBounds {
+			bounds = m.bounds.join(c)
 		}
-		above = append(above, k)
-	}
-	tiles := len(m.dirty) + len(m.room.above) + len(above) + 1 - m.cache.limit
-	if need := int64(max(tiles, 0)) * int64(m.tileBytes); need > m.room.held {
-		if err := q.hold(need-m.room.held, m.room.force); err != nil {
-			return err
+		for p := c.parent(); p.level <= m.MaxLevel() && (p.level <= m.top || !bounds.up(p.level-1).handful()); p = p.parent() {
+			k := p.key()
+			if m.dirty[k] != nil || m.room.above[k] {
+				break
+			}
+			above = append(above, k)
 		}
-		m.room.held = need
 	}
+	tiles := int64(len(m.dirty) + len(m.room.above) + len(above))
+	if !known {
+		tiles++
+	}
+	need := m.scratch.end + tiles*unit
+	if err := q.hold(need-m.room.held, m.room.force); err != nil {
+		return err
+	}
+	m.room.held = need
 	if m.room.above == nil {
 		m.room.above = make(map[key]bool)
 	}

@@ -241,7 +241,7 @@ func TestQuotaUnflushed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			const tile = 768
-			q := &Quota{Unflushed: 400 * tile}
+			q := &Quota{Unflushed: 400 * unit}
 			_, dirs := mapsIn(t, q, "a", "b")
 			opt := quotaOptions
 			opt.Quota, opt.CacheBytes = q, tile
@@ -272,7 +272,7 @@ func TestQuotaUnflushed(t *testing.T) {
 					t.Fatal(err)
 				}
 				want.set(p, c)
-				if used := (m.scratch.slots + other.scratch.slots) * tile; used > q.Unflushed+250*tile {
+				if used := m.scratch.end + other.scratch.end; used > q.Unflushed {
 					t.Fatalf("%d bytes of changed tiles on the disk after %d changes", used, i)
 				}
 			}
@@ -296,7 +296,7 @@ func TestQuotaHistories(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 11))
-			q := &Quota{Bytes: 120<<10 + r.Int64N(100<<10), Unflushed: (20 + r.Int64N(200)) * 768}
+			q := &Quota{Bytes: 120<<10 + r.Int64N(100<<10), Unflushed: (20 + r.Int64N(200)) * unit}
 			_, dirs := mapsIn(t, q, "a", "b")
 			opt := quotaOptions
 			opt.Quota, opt.CacheBytes = q, (1+r.Int64N(20))*768

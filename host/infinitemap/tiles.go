@@ -3,10 +3,6 @@ package infinitemap
 import (
 	"bytes"
 	"errors"
-	"hash/crc32"
-	"io"
-	"math"
-	"os"
 	"slices"
 	"sync/atomic"
 
@@ -197,8 +193,8 @@ func (m *Map) writable(c cell, whole bool) (*tile, error) {
 	defer m.cache.mu.Unlock()
 	t = m.cache.get(k)
 	ch := m.dirty[k]
-	if ch == nil && c.level == 0 && m.opt.Quota != nil {
-		if err := m.pledge(c); err != nil {
+	if c.level == 0 && m.opt.Quota != nil && (t == nil || ch == nil) {
+		if err := m.pledge(c, ch != nil); err != nil {
 			return nil, err
 		}
 	}
@@ -271,73 +267,6 @@ func (m *Map) copiedFrom(k key) (gen uint64, err error) {
 		}
 	})
 	return gen, errors.Join(err, fault)
-}
-
-// scratch is the file that holds changed tiles that have no room in memory until a
-// flush takes them. It means nothing after a crash, so nothing in it is synced. All is
-// guarded by cache.mu, or by mu for writing.
-type scratch struct {
-	file  disk.File
-	slots int64
-}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-func (s *scratch) write(fsys disk.FS, data []byte, ch *change) error {
-	if s.file == nil {
-		f, err := fsys.OpenFile(scratchName, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
-		if err != nil {
-			return err
-		}
-		s.file = f
-	}
-	slot := ch.slot
-	if slot < 0 {
-		if s.slots >= math.MaxInt64/int64(len(data)) {
-			return errors.New("the scratch file is full")
-		}
-		slot = s.slots
-	}
-	if _, err := s.file.WriteAt(data, slot*int64(len(data))); err != nil {
-		return err
-	}
-	if ch.slot < 0 {
-		ch.slot = slot
-		s.slots++
-	}
-	ch.crc, ch.stored = crc32.Checksum(data, castagnoli), true
-	return nil
-}
-
-func (s *scratch) read(dst []byte, ch *change) error {
-	if s.file == nil || ch.slot < 0 {
-		return io.ErrUnexpectedEOF
-	}
-	if _, err := s.file.ReadAt(dst, ch.slot*int64(len(dst))); err != nil {
-		return err
-	}
-	if crc32.Checksum(dst, castagnoli) != ch.crc {
-		return errors.New("the scratch file was changed by somebody else")
-	}
-	return nil
-}
-
-// reset forgets the slots. The file keeps its size until it is closed if it cannot be
-// cut, which costs room and nothing else.
-func (s *scratch) reset() {
-	if s.slots > 0 && s.file != nil {
-		_ = s.file.Truncate(0)
-	}
-	s.slots = 0
-}
-
-func (s *scratch) close(fsys disk.FS) error {
-	if s.file == nil {
-		return nil
-	}
-	err := s.file.Close()
-	s.file = nil
-	return errors.Join(err, fsys.Remove(scratchName))
 }
 
 // sources returns all sorted arrays of keys, the newest first. The caller holds mu.
