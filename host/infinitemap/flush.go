@@ -31,6 +31,9 @@ func (m *Map) flush(ctx context.Context, tidy bool) error {
 	if err := m.lift(ctx); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
+	if m.opt.Quota != nil && len(m.obsolete) > 0 {
+		m.sweep() // what readers held may be free by now
+	}
 	keys := m.mem.sorted()
 	m.flushing = true
 	m.mu.Unlock()

@@ -212,6 +212,12 @@ func TestQuotaHeld(t *testing.T) {
 	if got := mustUse(t, q); got <= q.Bytes {
 		t.Fatalf("%d bytes of %d with a reader", got, q.Bytes)
 	}
+	if err := noise(t, m, 4, 100, 5); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Flush(ctx); !errors.Is(err, ErrQuota) {
+		t.Errorf("more than there is beside what a reader holds: %v", err)
+	}
 	if err := errors.Join(r.Close(), m.Flush(ctx)); err != nil {
 		t.Fatal(err)
 	}
@@ -287,6 +293,29 @@ func TestQuotaUnflushed(t *testing.T) {
 				t.Errorf("%d bytes are still held", q.held)
 			}
 		})
+	}
+}
+
+// What is forgotten is not counted any more, and counts in full when it is done again.
+func TestQuotaDiscard(t *testing.T) {
+	q := &Quota{Unflushed: 1 << 20}
+	_, dirs := mapsIn(t, q, "a")
+	opt := quotaOptions
+	opt.Quota = q
+	m := mustOpen(t, dirs[0], opt)
+	if err := errors.Join(m.Set(1, 1, RGB{1, 1, 1}), m.Flush(context.Background())); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ x, low, high int64 }{{1 << 40, 36, 60}, {5, 1, 3}, {1 << 40, 36, 60}} {
+		if err := m.Set(tc.x, 0, RGB{1, 2, 3}); err != nil {
+			t.Fatal(err)
+		}
+		if q.held < tc.low*unit || q.held > tc.high*unit { // with the levels up to the one where both are near
+			t.Errorf("%d bytes are held for a change at %d", q.held, tc.x)
+		}
+		if err := m.Discard(); err != nil || q.held != 0 {
+			t.Errorf("%d bytes are held after Discard, %v", q.held, err)
+		}
 	}
 }
 
