@@ -99,7 +99,8 @@ func (f *fsCommand) stored(i pixelfs.Info, asJSON bool) error {
 // putFiles stores a file, or a directory with everything in it.
 func (f *fsCommand) putFiles(ctx context.Context, local, name string, opt pixelfs.PutOptions, asJSON bool) error {
 	var total, taken int64
-	var found []string
+	var found, dirs []string
+	filled := map[string]bool{} // directories that something is stored in
 	err := filepath.WalkDir(local, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -112,6 +113,8 @@ func (f *fsCommand) putFiles(ctx context.Context, local, name string, opt pixelf
 		}
 		switch {
 		case d.IsDir():
+			dirs = append(dirs, p)
+			filled[filepath.Dir(p)] = true
 			return nil
 		case !d.Type().IsRegular():
 			f.note("%s is no plain file and is left out", p)
@@ -129,6 +132,7 @@ func (f *fsCommand) putFiles(ctx context.Context, local, name string, opt pixelf
 			return err
 		}
 		found, total = append(found, p), total+info.Size()
+		filled[filepath.Dir(p)] = true
 		return nil
 	})
 	if err != nil {
@@ -139,6 +143,18 @@ func (f *fsCommand) putFiles(ctx context.Context, local, name string, opt pixelf
 		return err
 	}
 	defer done()
+	for _, d := range dirs { // the others come with their files
+		if filled[d] {
+			continue
+		}
+		rel, err := filepath.Rel(local, d)
+		if err != nil {
+			return err
+		}
+		if err := s.MkdirAll(path.Join(name, filepath.ToSlash(rel))); err != nil {
+			return err
+		}
+	}
 	step, clear := f.progress("storing")
 	defer clear()
 	one := len(found) == 1
